@@ -1,0 +1,1 @@
+"""Singer tap for Focus: every recorded call, meeting and message, in any warehouse."""
