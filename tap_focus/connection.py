@@ -1,0 +1,145 @@
+"""HTTP connections that take a limit on time, and no more than was announced.
+
+requests has no bound on the whole time of a request: its timeout counts anew with every byte that
+arrives, in headers too, so a server that drips could hold a request for ever. And it would pass
+over bytes that follow a body's announced length.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import typing as t
+from contextlib import contextmanager, suppress
+from http.client import HTTPException, HTTPResponse
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_thread = threading.local()
+
+_AGAIN = 0.2
+"""Seconds between two attempts to hang up."""
+
+
+class Deadline:
+    """Hangs up on the connection that a thread uses when its time is over.
+
+    Attributes:
+        passed: whether it did.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """Begin to count, without a connection."""
+        self.passed = False
+        self.connection: HTTPConnection | None = None
+        self._until = time.monotonic() + seconds
+        self._over = threading.Event()
+
+    def allow(self, seconds: float) -> None:
+        """Grant more time: for a large file, as its bytes arrive."""
+        self._until += seconds
+
+    def watch(self) -> None:
+        """Wait for the end of the time, or of the block; a thread of its own does."""
+        while (left := self._until - time.monotonic()) > 0:
+            if self._over.wait(left):
+                return
+        self.passed = True
+        # Again and again: the connection may be about to be made.
+        while True:
+            sock = self.connection and self.connection.sock
+            if sock:
+                with suppress(OSError):  # the other side may have been faster
+                    # As if it were no TLS socket, whose own method would end the encryption first.
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            if self._over.wait(_AGAIN):
+                return
+
+    def end(self) -> None:
+        """Stop watching."""
+        self._over.set()
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[Deadline]:
+    """Bound what the current thread asks and reads by an `Adapter` within the block."""
+    limit = _thread.deadline = Deadline(seconds)
+    threading.Thread(target=limit.watch, name="deadline", daemon=True).start()
+    try:
+        yield limit
+    finally:
+        limit.end()
+        _thread.deadline = None
+
+
+class _Response(HTTPResponse):
+    """An answer that may not go on after its announced length."""
+
+    def _close_conn(self) -> None:
+        fp = self.fp
+        excess = b""
+        if self.length == 0:
+            # No other way leads from a response to its socket.
+            sock: socket.socket = fp.raw._sock  # type: ignore[attr-defined]  # noqa: SLF001
+            timeout = sock.gettimeout()
+            sock.settimeout(0)  # look at what has arrived, and wait for nothing
+            with suppress(OSError):
+                excess = fp.peek(1)
+            sock.settimeout(timeout)
+        super()._close_conn()  # type: ignore[misc]
+        if excess:
+            raise HTTPException("the body is longer than announced")
+
+
+class _Connection(HTTPConnection):
+    """Makes itself known to the thread's deadline, new or taken from the pool."""
+
+    response_class = _Response
+
+    def connect(self) -> None:
+        self._make_known()  # a proxy may drip its answer to CONNECT
+        super().connect()
+
+    def request(self, *args: t.Any, **kwargs: t.Any) -> None:
+        self._make_known()
+        super().request(*args, **kwargs)
+
+    def _make_known(self) -> None:
+        if limit := getattr(_thread, "deadline", None):
+            limit.connection = self
+
+
+class _TLSConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+_POOLS = {"http": _Pool, "https": _TLSPool}
+
+
+class Adapter(HTTPAdapter):
+    """An adapter for `requests.Session.mount` with such connections."""
+
+    def init_poolmanager(self, *args: t.Any, **kwargs: t.Any) -> None:
+        """Make the pools of direct connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Make the pools of connections through a proxy."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager

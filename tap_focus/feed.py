@@ -1,0 +1,269 @@
+"""Walks Focus's cursor: pages in order, the next one fetched while this one is used."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from collections import deque
+from contextlib import suppress
+from decimal import Decimal
+from functools import cache
+from itertools import count
+
+import msgspec
+
+from tap_focus.background import Background, result
+from tap_focus.client import BadAnswerError, CursorRefusedError, FocusError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+
+KEY = "interactionId"
+"""The field that identifies a recording: an integer."""
+
+_REMEMBERED_CURSORS = 1000
+"""How far back a cursor is recognised that came before; memory must not grow with the feed."""
+
+Recording = dict[str, t.Any]
+
+
+class Page(t.NamedTuple):
+    """One answer of the cursor, its recordings still as the bytes that Focus sent.
+
+    Attributes:
+        raws: each recording's own JSON; of a page with half surrogate pairs, decoded.
+        plain: for each, whether it is of one line's bytes and has no field but the known ones.
+        cursor: the opaque text that continues after this page; never empty.
+        latest: the latest `startDatetimeUTC` among them; empty where there is none.
+        number: which page of this run it is, from 1.
+    """
+
+    raws: list[msgspec.Raw | Recording]
+    plain: list[bool]
+    cursor: str
+    latest: str
+    number: int
+
+    def recordings(self) -> Iterator[Recording]:
+        """Decode the recordings, one at a time: integers of any size, decimals as `Decimal`.
+
+        Raises:
+            UnusableRecordingError: one holds a number that cannot be represented, or is too deep.
+        """
+        for place in range(len(self.raws)):
+            yield self.recording(place)
+
+    def recording(self, place: int) -> Recording:
+        """Decode the recording at a place, from 0; see `recordings`."""
+        raw = self.raws[place]
+        if isinstance(raw, dict):
+            return raw
+        try:
+            return _RECORDING.decode(raw)
+        except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError):
+            raise UnusableRecordingError(
+                f"Recording {place + 1} of page {self.number} of this run cannot be decoded: a "
+                f"number is out of all bounds, or it is nested too deeply. {_WRITTEN}"
+            ) from None
+
+
+class UnusableRecordingError(FocusError):
+    """Look closer: a recording has no id, so no row can be made of it. Trying again won't help."""
+
+    exit_code = BadAnswerError.exit_code
+
+
+class Fetch(t.Protocol):
+    """What asks Focus with a query and decodes its answer: `Client.get_page`."""
+
+    def __call__(self, params: dict[str, str], decode: Callable[[bytes], Page]) -> Page:
+        """Return the page, or raise a `FocusError`."""
+
+
+def walk(  # noqa: PLR0913 - each is named by its caller
+    fetch: Fetch,
+    *,
+    page_size: int,
+    cursor: str | None,
+    from_date: str | None = None,
+    known: frozenset[str] = frozenset(),
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[Page]:
+    """Walk the feed from a cursor, or from a date, or from its beginning, until up to date.
+
+    Args:
+        fetch: asks Focus.
+        page_size: recordings to ask for at once.
+        cursor: where to go on; sent exactly as it was given.
+        from_date: where to begin without a cursor, as `YYYY-MM-DDTHH:MM:SSZ`; never sent with one.
+        known: the fields that a plain recording may have; without any, none is plain.
+        check: called for each page and several times a second while one is waited for; may raise,
+            to give up.
+
+    Yields:
+        The pages in order; the last one is the first that is empty. While the caller uses a page,
+        the next one, and no more, is being fetched. What goes wrong with that one is raised only
+        when the caller asks for it.
+
+    Raises:
+        BadAnswerError: a page with recordings led back to a cursor that came before, or Focus
+            refused a cursor of this run.
+        UnusableRecordingError: a recording has no id.
+        FocusError: what `fetch` raised.
+    """
+    start = {"cursorId": cursor} if cursor else {"fromDate": from_date} if from_date else {}
+    seen = deque([hash(cursor)], maxlen=_REMEMBERED_CURSORS)
+
+    background = Background(1, "fetch")
+
+    def begin(query: dict[str, str], number: int) -> Future[Page]:
+        params = {"numberOfResults": str(page_size), **query}
+        return background.begin(
+            lambda: fetch(params, lambda body: decode_page(body, number, known))
+        )
+
+    coming = begin(start, 1)
+    for number in count(1):
+        try:
+            page = result(coming, check)
+        except CursorRefusedError as error:
+            if number == 1:
+                raise
+            raise BadAnswerError(
+                f"Focus refused the cursor that it had given with page {number - 1} of this run. "
+                f"{_WRITTEN}"
+            ) from error
+        goes_back = hash(page.cursor) in seen
+        seen.append(hash(page.cursor))
+        if page.raws and not goes_back:
+            coming = begin({"cursorId": page.cursor}, number + 1)
+        yield page
+        if not page.raws:
+            return
+        if goes_back:
+            raise BadAnswerError(
+                "Focus's cursor does not advance: page "
+                f"{number} of this run led back to a cursor that came before. {_WRITTEN}"
+            )
+
+
+def decode_page(body: bytes, number: int, known: frozenset[str] = frozenset()) -> Page:
+    """Make a page of an answer's body.
+
+    Args:
+        body: the decompressed bytes.
+        number: which page of this run it is, from 1, for the errors' texts.
+        known: the fields that a plain recording may have.
+
+    Raises:
+        BadAnswerError: it is not what the API promises. The text tells the place, not the content.
+        UnusableRecordingError: a recording has no `interactionId`, or one that is no integer, or
+            is larger than 16 MiB.
+    """
+    raws: list[msgspec.Raw | Recording]
+    try:
+        body.decode()  # what is passed over raw is not seen to be UTF-8
+        page = _PAGE.decode(body)
+        raws, cursor = [*page.recordings], page.nextCursorId
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        decoded = _decode_leniently(body, number, error)
+        raws, cursor = [*decoded.recordings], decoded.nextCursorId
+    # A line break is never within a text: there it is escaped.
+    one_line = b"\n" not in body and b"\r" not in body
+    plain_recording = _plain_decoder(known)
+    plain, latest = [], ""
+    for place, raw in enumerate(raws, start=1):
+        head = None
+        if one_line and not isinstance(raw, dict):
+            with suppress(msgspec.ValidationError):
+                head = plain_recording.decode(raw)
+        plain.append(head is not None)
+        head = head or _head(raw, place, number)
+        if isinstance(head.startDatetimeUTC, str) and head.startDatetimeUTC > latest:
+            latest = head.startDatetimeUTC
+    return Page(raws, plain, cursor, latest, number)
+
+
+class _RawPage(msgspec.Struct):
+    recordings: list[msgspec.Raw]
+    nextCursorId: t.Annotated[str, msgspec.Meta(min_length=1)]  # noqa: N815 - Focus's name
+
+
+class _DecodedPage(msgspec.Struct):
+    recordings: list[Recording]
+    nextCursorId: t.Annotated[str, msgspec.Meta(min_length=1)]  # noqa: N815 - Focus's name
+
+
+class _Head(msgspec.Struct):
+    interactionId: int  # noqa: N815 - Focus's name
+    startDatetimeUTC: t.Any = None  # noqa: N815 - Focus's name
+
+
+_PAGE = msgspec.json.Decoder(_RawPage)
+_HEAD = msgspec.json.Decoder(_Head)
+_RECORDING = msgspec.json.Decoder(Recording, float_hook=Decimal)
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB-fF]")
+_LARGEST_RECORDING = 16 * 1024 * 1024
+"""Bytes: decoded it takes many times as many."""
+
+_WRITTEN = (
+    "All pages before it are written and bookmarked. Run again later; if it lasts, tell Focus's "
+    "support, with the time of this message."
+)
+
+
+@cache
+def _plain_decoder(known: frozenset[str]) -> msgspec.json.Decoder[t.Any]:
+    """Return what decodes a recording's head, and fails on a field that is not known."""
+    others = [
+        (name, msgspec.Raw, msgspec.Raw()) for name in sorted(known - set(_Head.__struct_fields__))
+    ]
+    plain = msgspec.defstruct("Plain", others, bases=(_Head,), forbid_unknown_fields=True)
+    return msgspec.json.Decoder(plain)
+
+
+def _head(raw: msgspec.Raw | Recording, place: int, number: int) -> _Head:
+    """Return the head of a recording that is not plain."""
+    try:
+        if isinstance(raw, dict):
+            return msgspec.convert(raw, _Head)
+        if len(memoryview(raw)) <= _LARGEST_RECORDING:
+            return _HEAD.decode(raw)
+        what = f"is larger than {_LARGEST_RECORDING >> 20} MiB"
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        what = f"has no {KEY} that is an integer, so no row can be made of it"
+    raise UnusableRecordingError(
+        f"Recording {place} of page {number} of this run {what}. {_WRITTEN}"
+    )
+
+
+def _decode_leniently(body: bytes, number: int, first: Exception) -> _DecodedPage:
+    r"""Decode a page once more if it may hold half a surrogate pair, `"\ud83d"`.
+
+    JSON admits it in text and msgspec does not; the standard library does, at a fraction of the
+    speed.
+    """
+    try:
+        if (
+            not isinstance(first, msgspec.ValidationError)
+            and len(body) <= _LARGEST_RECORDING
+            and _LONE_SURROGATE.search(body)
+        ):
+            decoded = json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
+            page = msgspec.convert(decoded, _DecodedPage)
+            page.nextCursorId.encode()  # half a pair cannot be sent back
+            return page
+    except (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError) as error:
+        first = error
+    # msgspec's own words name the place and the kinds of value, never a value; others may not.
+    detail = f" ({first})" if isinstance(first, msgspec.DecodeError) else ""
+    raise BadAnswerError(
+        f"Focus answered page {number} of this run with something other than a page of recordings"
+        f"{detail}. If it lasts, check api_url, or tell Focus's support."
+    ) from None
+
+
+def _no_constant(name: str) -> t.NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,123 @@
+"""The command `tap-focus-media`: hold the audio archive against its manifest."""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+from collections import Counter
+
+import click
+import msgspec
+
+from tap_focus.archive import Archive, StorageError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    Row = dict[str, t.Any]
+
+WRONG = ("missing", "torn", "altered", "unknown", "unreadable")
+"""What can be wrong with a file, in the summary's order."""
+
+
+@click.group()
+def main() -> None:
+    """Work with the audio archive of tap-focus."""
+
+
+@main.command()
+@click.option("--media-path", required=True, help="The folder or URL that holds the audio.")
+@click.option("--size-only", is_flag=True, help="Compare sizes, and read no file.")
+@click.option("--one-way", is_flag=True, help="Do not look for files that the manifest lacks.")
+@click.option("--all", "show_all", is_flag=True, help="List the files that are right, too.")
+@click.argument("manifest", nargs=-1, type=click.File("rb"))
+def verify(media_path: str, manifest: tuple[t.IO[bytes], ...], **options: bool) -> None:
+    """Compare the files of an archive with a MANIFEST.
+
+    A manifest is the rows of the stream recording_media as JSON lines, as target-jsonl writes them
+    or as the tap does, from files or standard input; of several rows of a recording the last one
+    counts. Rows without a file (not permitted, not found, failed) are counted only.
+
+    One line is printed for each file that is missing, torn (of another size), altered (of another
+    content), unknown (in no row) or unreadable, then a summary. The exit code is 0 if every file is
+    right and none is unknown, 1 if not, 2 if the manifest is none, and 73 if the archive cannot be
+    reached.
+    """
+    try:
+        rows = _latest_rows(line for file in manifest or [sys.stdin.buffer] for line in file)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="MANIFEST") from None
+    counts: Counter[str] = Counter()
+    try:
+        for finding, path, detail in _compare(Archive(media_path), rows, counts, **options):
+            counts[finding] += 1
+            if finding != "right" or options["show_all"]:
+                click.echo(f"{finding:10} {path}{detail}")
+    except StorageError as error:
+        click.echo(str(error), err=True)
+        sys.exit(StorageError.exit_code)
+    wrong = sum(counts[finding] for finding in WRONG)
+    click.echo(
+        f"{counts['right']:,} files right, "
+        + ", ".join(f"{counts[finding]:,} {finding}" for finding in WRONG)
+        + f"; {counts['without file']:,} recordings without a file"
+    )
+    sys.exit(1 if wrong else 0)
+
+
+def _latest_rows(lines: Iterable[bytes]) -> list[Row]:
+    """Return the last row of each recording; lines of other Singer messages are passed over."""
+    rows: dict[int, Row] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line)
+            if "record" in row or row.get("type") in ("SCHEMA", "STATE", "BATCH"):
+                row = row.get("record")
+                if row is None:
+                    continue
+            key, _ = row["interactionId"], row["status"]
+            rows[key] = row
+        except (msgspec.DecodeError, ValueError, TypeError, KeyError, AttributeError):
+            raise ValueError(f"line {number} is no row of recording_media") from None
+    return list(rows.values())
+
+
+def _compare(
+    archive: Archive,
+    rows: list[Row],
+    counts: Counter[str],
+    *,
+    size_only: bool,
+    one_way: bool,
+    **_: bool,
+) -> Iterator[tuple[str, str, str]]:
+    """Find out how each file fares: a finding, its path in the archive, and a detail."""
+    there = dict(archive.sizes())
+    for row in rows:
+        if row["status"] != "stored":
+            counts["without file"] += 1
+            continue
+        path = Archive.path_of(str(row.get("uri")))
+        size = there.pop(path, None)
+        if size is None:
+            yield "missing", path, ""
+        elif size != row.get("sizeInBytes"):
+            yield "torn", path, f": {size:,} bytes in place of {row.get('sizeInBytes'):,}"
+        elif size_only:
+            yield "right", path, ""
+        else:
+            yield from _compare_content(archive, path, row)
+    if not one_way:
+        for path in there:
+            yield "unknown", path, ""
+
+
+def _compare_content(archive: Archive, path: str, row: Row) -> Iterator[tuple[str, str, str]]:
+    try:
+        right = archive.read(path).sha256 == row.get("sha256")
+    except Exception as error:  # noqa: BLE001 - each file system has errors of its own
+        yield "unreadable", path, f": {type(error).__name__}"
+    else:
+        yield ("right" if right else "altered"), path, ""
