@@ -1,0 +1,421 @@
+"""The installed `tap-focus` against the sandbox: what a user types, and what comes out."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+from itertools import groupby
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tap_focus import schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Run
+
+    from tap_focus.sandbox import Sandbox
+
+    Tap = Callable[..., Run]
+
+
+def without_tap_fields(record: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in record.items() if k not in ("nextCursorId", "additionalFields")}
+
+
+def test_every_recording_arrives_as_the_server_holds_it(tap: Tap, sandbox: Sandbox) -> None:
+    run = tap(config=sandbox.settings)
+    assert run.code == 0
+    assert [without_tap_fields(record) for record in run.records] == sandbox.feed()
+    assert all(record["additionalFields"] is None for record in run.records)
+    assert run.messages[0]["type"] == "SCHEMA"
+    assert run.messages[0]["key_properties"] == ["interactionId"]
+    assert all(message["time_extracted"] for message in run.of("RECORD"))
+
+
+def test_a_state_follows_each_page_and_holds_the_cursor_after_it(
+    tap: Tap, sandbox: Sandbox
+) -> None:
+    run = tap(config={**sandbox.settings, "page_size": 100})
+    pages = [
+        [line["record"]["nextCursorId"] for line in lines]
+        for is_record, lines in groupby(run.messages, lambda line: line["type"] == "RECORD")
+        if is_record
+    ]
+    assert [len(page) for page in pages] == [100, 100, 50]
+    assert all(len(set(page)) == 1 for page in pages)
+    *after_pages, last = [message["value"] for message in run.of("STATE")]
+    assert after_pages == [bookmark(page[0]) for page in pages]
+    assert last not in after_pages, "the empty page's cursor was not kept"
+
+
+def test_the_next_run_brings_only_what_is_new(tap: Tap, sandbox: Sandbox) -> None:
+    first = tap(config=sandbox.settings)
+    before = len(sandbox.requests)
+    second = tap(config=sandbox.settings, state=first.state)
+    assert second.code == 0
+    assert second.records == []
+    assert [request.path for request in list(sandbox.requests)[before:]] == [
+        "/api/authWithAPIKey",
+        "/api/client/recording/cursor",
+    ]
+    sandbox.grow(7)
+    third = tap(config=sandbox.settings, state=second.state)
+    assert [without_tap_fields(record) for record in third.records] == sandbox.feed()[-7:]
+
+
+def test_nothing_is_lost_from_whichever_state_a_run_resumes(tap: Tap, sandbox: Sandbox) -> None:
+    config = {**sandbox.settings, "page_size": 60}
+    whole = tap(config=config)
+    out: list[dict[str, Any]] = []
+    resumed = 0
+    for message in whole.messages:
+        if message["type"] == "RECORD":
+            out.append(message["record"])
+        elif message["type"] == "STATE":
+            rest = tap(config=config, state=message["value"])
+            assert rest.code == 0
+            both = [without_tap_fields(record) for record in out + rest.records]
+            assert both == sandbox.feed()
+            resumed += 1
+    assert resumed == 6
+
+
+def test_the_first_request_has_no_cursor_and_the_start_date_in_utc(
+    tap: Tap, sandbox: Sandbox
+) -> None:
+    start = sandbox.feed()[200]["startDatetimeUTC"]
+    run = tap(config={**sandbox.settings, "start_date": start, "page_size": 10})
+    queries = [r.params for r in sandbox.requests if r.path.endswith("/cursor")]
+    assert queries[0] == {"numberOfResults": "10", "fromDate": start[:19] + "Z"}
+    assert all(set(query) == {"numberOfResults", "cursorId"} for query in queries[1:])
+    assert 0 < len(run.records) < 100
+
+
+def test_a_bookmark_wins_over_start_date(tap: Tap, sandbox: Sandbox) -> None:
+    state = tap(config=sandbox.settings).state
+    before = len(sandbox.requests)
+    run = tap(config={**sandbox.settings, "start_date": "2025-01-01"}, state=state)
+    query = list(sandbox.requests)[before + 1].params
+    assert query == {"numberOfResults": "100", "cursorId": cursor_of(state)}
+    assert run.log.count("start_date") == 1
+
+
+def test_one_login_serves_the_whole_run(tap: Tap, sandbox: Sandbox) -> None:
+    tap(config={**sandbox.settings, "page_size": 10})
+    assert sum("auth" in request.path for request in sandbox.requests) == 1
+
+
+def test_a_token_is_renewed_before_it_expires(tap: Tap) -> None:
+    from tap_focus.sandbox import Sandbox  # noqa: PLC0415
+
+    with Sandbox(records=60, seed=7, live_every=0, latency=0.1, token_ttl=2) as box:
+        run = tap(config={**box.settings, "page_size": 2})
+        assert run.code == 0
+        assert len(run.records) == 60
+        statuses = [request.status for request in box.requests]
+        assert 401 not in statuses
+        assert sum("auth" in request.path for request in box.requests) > 1
+
+
+def test_settings_may_come_from_the_environment_alone(tap: Tap, sandbox: Sandbox) -> None:
+    environment = {f"TAP_FOCUS_{name.upper()}": str(v) for name, v in sandbox.settings.items()}
+    run = tap("--config", "ENV", environment=environment)
+    assert run.code == 0
+    assert len(run.records) == 250
+
+
+def test_a_number_in_the_environment_that_is_none_is_named(tap: Tap, sandbox: Sandbox) -> None:
+    environment = {"TAP_FOCUS_CLIENT_ID": "abc", "TAP_FOCUS_PAGE_SIZE": "many"}
+    run = tap("--config", "ENV", config=sandbox.settings, environment=environment)
+    assert run.code == 1
+    assert "client_id: must be an integer, not 'abc'" in run.errors
+    assert "page_size: must be an integer, not 'many'" in run.errors
+    assert "Traceback" not in run.log
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("arguments", [(), ("--test",)])
+def test_wrong_settings_end_before_any_request(
+    tap: Tap, sandbox: Sandbox, arguments: tuple[str, ...]
+) -> None:
+    run = tap(*arguments, config={**sandbox.settings, "page_size": 0, "client_id": "abc"})
+    assert run.code == 1
+    assert run.errors[:2] == [
+        "client_id: must be an integer, not 'abc'",
+        "page_size: must be 1 or more, not 0",
+    ]
+    assert "Traceback" not in run.log
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("name", ["config", "state", "catalog"])
+@pytest.mark.parametrize("content", ["{", "", "[]", "5"])
+def test_a_file_that_is_not_what_it_should_be_is_one_line(
+    tap: Tap, sandbox: Sandbox, tmp_path: Path, name: str, content: str
+) -> None:
+    path = tmp_path / "broken.json"
+    path.write_text(content)
+    run = tap(f"--{name}", str(path), config=sandbox.settings)
+    assert run.code != 0
+    assert "Traceback" not in run.log
+    assert name in run.log
+
+
+def test_a_file_that_is_not_there_is_one_line(tap: Tap) -> None:
+    run = tap("--config", "nowhere.json")
+    assert run.code != 0
+    assert "nowhere.json" in run.log
+    assert "Traceback" not in run.log
+
+
+def test_discovery_and_about_need_no_credentials(tap: Tap) -> None:
+    catalog = tap("--discover")
+    assert catalog.code == 0
+    assert [stream["tap_stream_id"] for stream in json.loads(catalog.out)["streams"]] == [
+        "recording_media",
+        "recordings",
+    ]
+    about = tap("--about", "--format=json")
+    assert about.code == 0
+    described = json.loads(about.out)
+    assert described["settings"]["properties"]["api_key"]["secret"] is True
+    for name, setting in described["settings"]["properties"].items():
+        assert setting.get("description"), f"{name} has no description"
+    assert "# `tap-focus`" in tap("--about", "--format=markdown").out
+    assert "Name: tap-focus" in tap("--about").out
+
+
+def test_the_test_flag_tries_the_connection_with_one_record(tap: Tap, sandbox: Sandbox) -> None:
+    run = tap("--test", config=sandbox.settings)
+    assert run.code == 0
+    assert len(run.records) == 1
+    assert "replication_key_value" not in run.of("STATE")[-1]["value"]["bookmarks"]["recordings"]
+    assert tap("--test=schema", config=sandbox.settings).kinds == {"SCHEMA": 2}
+
+
+def test_deselected_properties_do_not_leave(tap: Tap, sandbox: Sandbox) -> None:
+    catalog = json.loads(tap("--discover").out)
+    for entry in catalog["streams"][1]["metadata"]:
+        if entry["breadcrumb"][-1:] in (["transcriptSnippet"], ["endpoints"]):
+            entry["metadata"]["selected"] = False
+    run = tap(config=sandbox.settings, catalog=catalog)
+    gone = {"transcriptSnippet", "endpoints"}
+    assert not gone & run.messages[0]["schema"]["properties"].keys()
+    assert not any(gone & record.keys() for record in run.records)
+    assert cursor_of(run.state)
+
+
+def test_a_deselected_stream_is_not_read(tap: Tap, sandbox: Sandbox) -> None:
+    catalog = json.loads(tap("--discover").out)
+    for entry in catalog["streams"][1]["metadata"]:
+        if entry["breadcrumb"] == []:
+            entry["metadata"]["selected"] = False
+    run = tap(config=sandbox.settings, catalog=catalog)
+    assert (run.code, run.out) == (0, "")
+    assert not sandbox.requests
+
+
+def test_stream_maps_filter_rename_and_hash(tap: Tap, sandbox: Sandbox) -> None:
+    maps = {
+        "recordings": {
+            "__alias__": "calls",
+            "__filter__": "type == 'teams'",
+            "transcriptSnippet": "md5(record['transcriptSnippet'] or '')",
+            "minutes": "float(durationInSeconds or 0) / 60",
+        }
+    }
+    run = tap(config={**sandbox.settings, "stream_maps": maps})
+    teams = [recording for recording in sandbox.feed() if recording["type"] == "teams"]
+    assert run.code == 0
+    assert {message["stream"] for message in run.of("RECORD")} == {"calls"}
+    assert [record["transcriptSnippet"] for record in run.records] == [
+        hashlib.md5((r["transcriptSnippet"] or "").encode(), usedforsecurity=False).hexdigest()
+        for r in teams
+    ]
+    assert [record["minutes"] for record in run.records] == pytest.approx(
+        [(r["durationInSeconds"] or 0) / 60 for r in teams]
+    )
+
+
+def test_the_bookmark_moves_also_when_a_stream_map_drops_every_record(
+    tap: Tap, sandbox: Sandbox
+) -> None:
+    maps = {"recordings": {"__filter__": "bool(False)"}}
+    run = tap(config={**sandbox.settings, "stream_maps": maps})
+    assert run.records == []
+    assert tap(config=sandbox.settings, state=run.state).records == []
+
+
+def test_flattening_takes_objects_apart(tap: Tap, sandbox: Sandbox) -> None:
+    config = {**sandbox.settings, "flattening_enabled": True, "flattening_max_depth": 2}
+    run = tap(config=config)
+    assert run.code == 0
+    assert [record["interactionId"] for record in run.records] == [
+        recording["interactionId"] for recording in sandbox.feed()
+    ]
+    schema = Draft202012Validator(run.messages[0]["schema"])
+    for record in run.records:
+        schema.validate(record)
+        assert record.keys() == run.messages[0]["schema"]["properties"].keys()
+    flat, nested = run.records[-1], sandbox.feed()[-1]
+    assert json.loads(flat["endpoints"]) == nested["endpoints"]
+    assert json.loads(flat["optional"]) == nested["optional"]
+
+
+def test_batch_files_hold_every_record_and_the_state_waits_for_them(
+    tap: Tap, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    batch = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": f"file://{tmp_path}/batches"},
+        "batch_size": 70,
+    }
+    config = {**sandbox.settings, "page_size": 30, "batch_config": batch}
+    run = tap(config=config)
+    assert run.kinds == {"SCHEMA": 1, "BATCH": 4, "STATE": 5}
+    out: list[dict[str, Any]] = []
+    for message in run.messages:
+        if message["type"] == "BATCH":
+            out += [record for file in message["manifest"] for record in lines_of(file)]
+        elif message["type"] == "STATE":
+            rest = tap(config={**sandbox.settings}, state=message["value"])
+            reached = {record["interactionId"] for record in out + rest.records}
+            assert reached == {recording["interactionId"] for recording in sandbox.feed()}
+    assert [without_tap_fields(record) for record in out] == sandbox.feed()
+    again = tap(config=config, state=run.state)
+    assert again.kinds == {"SCHEMA": 1, "STATE": 2}  # the one that was given, and the newest
+
+
+def test_batch_files_hold_what_record_messages_would(
+    tap: Tap, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    batch = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": f"file://{tmp_path}/batches"},
+        "batch_size": 40,
+    }
+    maps = {
+        "recordings": {
+            "__filter__": "type == 'teams'",
+            "transcriptSnippet": "__NULL__",
+            "thirdPartyId": "md5(thirdPartyId)",
+        }
+    }
+    catalog = json.loads(tap("--discover").out)
+    for entry in catalog["streams"][1]["metadata"]:
+        if entry["breadcrumb"][-1:] == ["endpoints"]:
+            entry["metadata"]["selected"] = False
+    config = {**sandbox.settings, "stream_maps": maps, "flattening_enabled": True}
+    config["flattening_max_depth"] = 1
+    records = tap(config=config, catalog=catalog).records
+    batches = tap(config={**config, "batch_config": batch}, catalog=catalog)
+    files = [file for message in batches.of("BATCH") for file in message["manifest"]]
+    assert [record for file in files for record in lines_of(file)] == records
+    assert 0 < len(records) < 250
+    assert not {"transcriptSnippet", "endpoints"} & records[0].keys()
+
+    twice = {"recordings": {}, "copies": {"__source__": "recordings"}}
+    refused = tap(config={**sandbox.settings, "stream_maps": twice, "batch_config": batch})
+    assert refused.code == 1
+    assert "batch_config: stream_maps make several streams of recordings" in refused.log
+    incomplete = tap(config={**sandbox.settings, "batch_config": {"encoding": {"format": "jsonl"}}})
+    assert incomplete.errors[0] == "batch_config: needs encoding.format and storage.root"
+
+
+@pytest.mark.parametrize("expression", ["float(transcriptSnippet)", "1/0", "config['nope']", "("])
+def test_an_expression_that_fails_is_a_line_without_the_records_values(
+    tap: Tap, sandbox: Sandbox, expression: str
+) -> None:
+    maps = {"recordings": {"type": expression}}
+    run = tap(config={**sandbox.settings, "stream_maps": maps})
+    assert run.code == 1
+    assert "stream_maps: " in run.log
+    assert "Traceback" not in run.log
+
+
+def test_a_catalog_cannot_change_how_the_feed_is_read(tap: Tap, sandbox: Sandbox) -> None:
+    first = tap(config=sandbox.settings)
+    catalog = json.loads(tap("--discover").out)
+    entry = catalog["streams"][1]
+    entry |= {"replication_method": "FULL_TABLE", "replication_key": "startDatetimeUTC"}
+    del entry["schema"]["properties"]["nextCursorId"]
+    config = {**sandbox.settings, "emit_activate_version_messages": True}
+    run = tap(config=config, catalog=catalog, state=first.state)
+    assert run.code == 0
+    assert run.kinds.keys() <= {"SCHEMA", "STATE"}
+    assert run.state["bookmarks"]["recordings"].keys() == {
+        "replication_key",
+        "replication_key_value",
+    }
+
+
+def test_a_configuration_may_come_through_a_pipe(
+    tap: Tap, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    writer = Thread(target=lambda: fifo.write_text(json.dumps(sandbox.settings)))
+    writer.start()
+    run = tap("--config", str(fifo))
+    writer.join()
+    assert (run.code, len(run.records)) == (0, 250)
+
+
+def lines_of(url: str) -> list[dict[str, Any]]:
+    with gzip.open(unquote(urlsplit(url).path), "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def test_structured_logging_works(tap: Tap, sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "logging.yml"
+    path.write_text(
+        "version: 1\n"
+        "formatters: {json: {(): singer_sdk.logging.StructuredFormatter}}\n"
+        "handlers: {err: {class: logging.StreamHandler, formatter: json}}\n"
+        "root: {level: INFO, handlers: [err]}\n"
+    )
+    run = tap(config=sandbox.settings, environment={"SINGER_SDK_LOG_CONFIG": str(path)})
+    lines = [json.loads(line) for line in run.log.splitlines() if line.startswith("{")]
+    assert any(line["message"].startswith("Up to date: 250 recordings") for line in lines)
+
+
+def test_the_log_sums_up_in_one_line(tap: Tap, sandbox: Sandbox) -> None:
+    run = tap(config=sandbox.settings)
+    (line,) = [line for line in run.log.splitlines() if "Up to date" in line]
+    latest = max(recording["startDatetimeUTC"] for recording in sandbox.feed())
+    assert "Up to date: 250 recordings in 4 pages" in line
+    assert f"the feed has come to {latest[:10]} {latest[11:16]}" in line
+
+
+def test_the_catalog_is_the_one_that_was_read_by_hand(tap: Tap) -> None:
+    snapshot = Path(__file__).parent / "catalog.json"
+    assert json.loads(tap("--discover").out) == json.loads(snapshot.read_text("utf-8"))
+
+
+def test_the_schema_knows_every_field_of_the_vendors_sample(sandbox: Sandbox) -> None:
+    assert {name for recording in sandbox.feed() for name in recording} == schemas.KNOWN_FIELDS
+
+
+def bookmark(cursor: str | None) -> dict[str, Any]:
+    return {
+        "bookmarks": {
+            "recordings": {
+                "replication_key": "nextCursorId",
+                "replication_key_value": cursor,
+            }
+        }
+    }
+
+
+def cursor_of(state: dict[str, Any]) -> str:
+    cursor: str = state["bookmarks"]["recordings"]["replication_key_value"]
+    return cursor

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import json
+import math
+import threading
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_focus.client import BadAnswerError, CursorRefusedError, FocusError
+from tap_focus.feed import Page, UnusableRecordingError, decode_page, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SECRET = "Jane Smith"
+
+
+def body(*recordings: Any, cursor: Any = "next") -> bytes:
+    return json.dumps({"recordings": recordings, "nextCursorId": cursor}).encode()
+
+
+class Pages:
+    """A feed in memory: an answer for each cursor, and what was asked."""
+
+    def __init__(self, answers: dict[str | None, bytes | Exception]) -> None:
+        self.answers = answers
+        self.asked: list[dict[str, str]] = []
+
+    def __call__(self, params: dict[str, str], decode: Callable[[bytes], Page]) -> Page:
+        self.asked.append(params)
+        answer = self.answers[params.get("cursorId")]
+        if isinstance(answer, Exception):
+            raise answer
+        return decode(answer)
+
+    def walk(self, cursor: str | None = None, from_date: str | None = None) -> Iterator[Page]:
+        return walk(self, page_size=2, cursor=cursor, from_date=from_date)
+
+
+def one(number: int) -> dict[str, Any]:
+    return {"interactionId": number}
+
+
+def test_a_walk_ends_with_the_first_empty_page_and_its_cursor() -> None:
+    pages = Pages({None: body(one(1), cursor="a"), "a": body(one(2), cursor="b"), "b": body()})
+    assert [page.cursor for page in pages.walk()] == ["a", "b", "next"]
+    assert pages.asked == [
+        {"numberOfResults": "2"},
+        {"numberOfResults": "2", "cursorId": "a"},
+        {"numberOfResults": "2", "cursorId": "b"},
+    ]
+
+
+def test_a_date_is_sent_only_without_a_cursor_and_only_at_first() -> None:
+    pages = Pages({None: body(one(1), cursor="a"), "a": body()})
+    list(pages.walk(from_date="2025-01-01T00:00:00Z"))
+    list(pages.walk(cursor="a", from_date="2025-01-01T00:00:00Z"))
+    assert [sorted(query) for query in pages.asked] == [
+        ["fromDate", "numberOfResults"],
+        ["cursorId", "numberOfResults"],
+        ["cursorId", "numberOfResults"],
+    ]
+
+
+def test_the_next_page_is_fetched_while_this_one_is_used_and_no_more() -> None:
+    asked = threading.Semaphore(0)
+    pages = Pages({None: body(one(1), cursor="a"), "a": body(one(2), cursor="b"), "b": body()})
+
+    def fetch(params: dict[str, str], decode: Callable[[bytes], Page]) -> Page:
+        asked.release()
+        return pages(params, decode)
+
+    walking = walk(fetch, page_size=2, cursor=None)
+    next(walking)
+    assert asked.acquire(timeout=5)
+    assert asked.acquire(timeout=5)
+    assert not asked.acquire(timeout=0.1)
+    assert len(pages.asked) == 2
+
+
+def test_what_goes_wrong_with_the_next_page_waits_until_it_is_asked_for() -> None:
+    pages = Pages({None: body(one(1), cursor="a"), "a": FocusError("broken")})
+    walking = pages.walk()
+    assert list(next(walking).recordings()) == [one(1)]
+    with pytest.raises(FocusError, match="broken"):
+        next(walking)
+
+
+@pytest.mark.parametrize(
+    "cursors", [["start"], ["a", "a"], ["a", "start"], ["a", "b", "c", "a"], ["a", "b", "b"]]
+)
+def test_a_cursor_that_goes_back_ends_the_walk_after_its_recordings(cursors: list[str]) -> None:
+    asked = ["start", *cursors]
+    answers: dict[str | None, bytes | Exception] = {
+        cursor: body(one(number), cursor=after)
+        for number, (cursor, after) in enumerate(zip(asked, cursors, strict=False))
+    }
+    walking = Pages(answers).walk(cursor="start")
+    for number in range(len(cursors)):
+        assert list(next(walking).recordings()) == [one(number)]
+    with pytest.raises(BadAnswerError, match="does not advance"):
+        next(walking)
+
+
+def test_an_empty_page_that_repeats_its_cursor_is_a_normal_end() -> None:
+    pages = Pages({"a": body(cursor="a")})
+    assert [page.cursor for page in pages.walk(cursor="a")] == ["a"]
+
+
+def test_a_cursor_is_sent_exactly_as_it_came() -> None:
+    odd = "a+b/c=%41 \"'é\u0000😀" + "x" * 10_000
+    pages = Pages({None: body(one(1), cursor=odd), odd: body()})
+    list(pages.walk())
+    assert pages.asked[1]["cursorId"] == odd
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"<html>Jane Smith</html>",
+        b"[]",
+        b"null",
+        b'"Jane Smith"',
+        b"{}",
+        b'{"error": "Jane Smith"}',
+        b'{"recordings": []}',
+        b'{"nextCursorId": "a"}',
+        body(cursor=None),
+        body(cursor=""),
+        body(cursor=5),
+        body("Jane Smith"),
+        body(None),
+        b'{"recordings": null, "nextCursorId": "a"}',
+        b'{"recordings": {"a": "Jane Smith"}, "nextCursorId": "a"}',
+        body(one(1))[:-5],
+        body({"a": SECRET})[:-3],
+        b'{"recordings": [{"interactionId": 1, "a": NaN}], "nextCursorId": "a"}',
+        b'{"recordings": [{"interactionId": 1, "a": "\\ud800", "b": NaN}], "nextCursorId": "a"}',
+        b'{"recordings": [{"interactionId": 1, "a": "Jane \xff"}], "nextCursorId": "a"}',
+        b'{"recordings": [{"a": ' + b"[" * 100_000,
+        b'{"recordings": [{"a": "\\ud800' + b"[" * 100_000,
+        b'{"recordings": [], "nextCursorId": "half \\ud83d"}',
+    ],
+)
+def test_what_is_no_page_is_told_without_its_content(answer: bytes) -> None:
+    with pytest.raises(BadAnswerError, match="page 7 of this run") as caught:
+        decode_page(answer, 7)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        {},
+        {"interactionId": None},
+        {"interactionId": "1"},
+        {"interactionId": True},
+        {"interactionId": 1.0},
+        {"interactionId": [1]},
+        {"InteractionId": 1},
+    ],
+)
+def test_a_recording_without_an_id_is_told_by_its_place(recording: dict[str, Any]) -> None:
+    with pytest.raises(UnusableRecordingError, match="Recording 2 of page 3") as caught:
+        decode_page(body(one(1), {**recording, "name": SECRET}), 3)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["1e9999999999999999999", "[" * 2000 + "]" * 2000])
+def test_a_recording_that_cannot_be_decoded_is_told_by_its_place(value: str) -> None:
+    text = f'{{"recordings": [{{"interactionId": 1, "a": {value}}}], "nextCursorId": "n"}}'
+    try:
+        page = decode_page(text.encode(), 3)
+    except FocusError as error:
+        assert "page 3" in str(error)  # noqa: PT017 - some depth fails at once, some later
+    else:
+        with pytest.raises(UnusableRecordingError, match="Recording 1 of page 3"):
+            list(page.recordings())
+
+
+def test_a_recording_that_is_too_large_is_told_by_its_place() -> None:
+    text = '{"recordings": [{"interactionId": 1, "a": "%s"}], "nextCursorId": "n"}'
+    with pytest.raises(UnusableRecordingError, match="Recording 1 of page 3 .* 16 MiB"):
+        decode_page((text % ("x" * (16 << 20))).encode(), 3)
+
+
+def test_a_cursor_of_this_run_that_is_refused_is_no_reason_to_read_all_again() -> None:
+    pages = Pages({None: body(one(1), cursor="a"), "a": CursorRefusedError("--full-refresh")})
+    walking = pages.walk()
+    next(walking)
+    with pytest.raises(BadAnswerError, match="refused the cursor that it had given with page 1"):
+        next(walking)
+
+
+def test_a_page_tells_which_recordings_are_plain_and_its_latest_start() -> None:
+    recordings = [
+        {"interactionId": 1, "startDatetimeUTC": "2025-01-02", "type": "teams"},
+        {"interactionId": 2, "startDatetimeUTC": "2025-01-03", "new": 1},
+        {"interactionId": 3, "startDatetimeUTC": 5},
+    ]
+    known = frozenset({"interactionId", "startDatetimeUTC", "type"})
+    page = decode_page(body(*recordings), 1, known)
+    assert page.plain == [True, False, True]
+    assert page.latest == "2025-01-03"
+    pretty = json.dumps({"recordings": recordings, "nextCursorId": "n"}, indent=1).encode()
+    assert decode_page(pretty, 1, known).plain == [False] * 3
+    assert list(decode_page(pretty, 1, known).recordings()) == recordings
+
+
+def test_values_are_kept_digit_by_digit() -> None:
+    text = (
+        '{"recordings": [{"interactionId": 12345678901234567890123, "a": 0.10, '
+        '"b": 123456789012345678.123456789, "c": -0.0, "d": 1E400, "e": "\\u0000\\ud83d\\ude00"}],'
+        ' "nextCursorId": "n", "more": 1}'
+    )
+    (recording,) = decode_page(text.encode(), 1).recordings()
+    assert recording == {
+        "interactionId": 12345678901234567890123,
+        "a": Decimal("0.10"),
+        "b": Decimal("123456789012345678.123456789"),
+        "c": Decimal("-0.0"),
+        "d": Decimal("1E400"),
+        "e": "\u0000😀",
+    }
+    assert math.copysign(1, recording["c"]) == -1
+
+
+def test_half_a_surrogate_pair_is_kept() -> None:
+    text = (
+        '{"recordings": [{"interactionId": 1, "a": "x\\ud83dy", "b": 0.10}], "nextCursorId": "n"}'
+    )
+    (recording,) = decode_page(text.encode(), 1).recordings()
+    assert recording == {"interactionId": 1, "a": "x\ud83dy", "b": Decimal("0.10")}
