@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import typing as t
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -27,9 +28,12 @@ if t.TYPE_CHECKING:
 
 _CHUNK = 1024 * 1024
 _BLOCK = 8 * 1024 * 1024
-"""Bytes that a remote file collects in memory before it sends them; S3 wants 5 MiB or more."""
+"""Bytes of a remote file that are in memory at once; S3 wants to be sent 5 MiB or more."""
 
 _PARTIAL = ".partial"
+_LEFT_BEHIND = 24 * 60 * 60
+"""Seconds after which a file that is still not whole is nobody's: no request lasts so long."""
+
 _REMEMBERED_FOLDERS = 64
 _LONGEST_NAME = 64
 
@@ -51,13 +55,11 @@ class Stored(t.NamedTuple):
 class Archive:
     """The store at one place; safe to use from several threads."""
 
-    def __init__(self, url: str, *, writer: str = "1-1") -> None:
+    def __init__(self, url: str) -> None:
         """Open a store.
 
         Args:
             url: a folder, or any URL that fsspec knows, such as `s3://bucket/folder`.
-            writer: names who writes, where several machines share the work: each cleans up its
-                own leftovers only.
 
         Raises:
             StorageError: there is no such file system, or it cannot be reached.
@@ -65,21 +67,24 @@ class Archive:
         with _storing("open"):
             self._fs, self._root = url_to_fs(url)
         self._local = isinstance(self._fs, LocalFileSystem)
-        self._partial = f"{self._root}/{_PARTIAL}/{writer}"
+        self._partial = f"{self._root}/{_PARTIAL}"
         self._folders: OrderedDict[str, dict[str, str]] = OrderedDict()
         self._lock = Lock()
 
     def clean(self) -> None:
-        """Remove what an earlier run of this writer left unfinished, and see that one can write.
+        """Remove what earlier runs left unfinished, and see that one can write.
+
+        Another run may be writing here at this moment, so only what is old goes.
 
         Raises:
             StorageError: one can't.
         """
         if self._local:
             with _storing("write to"):
-                if self._fs.exists(self._partial):
-                    self._fs.rm(self._partial, recursive=True)
-                self._fs.makedirs(self._partial)
+                self._fs.makedirs(self._partial, exist_ok=True)
+                for path, info in self._fs.find(self._partial, detail=True).items():
+                    if info["mtime"] < time.time() - _LEFT_BEHIND:
+                        self._fs.rm(path)
 
     def url(self, path: str) -> str:
         """Return the address of a file within the store, for the manifest."""
@@ -99,7 +104,8 @@ class Archive:
     def read(self, path: str) -> Stored:
         """Return size and hash of a file as it lies there."""
         digest, size = hashlib.sha256(), 0
-        with self._fs.open(f"{self._root}/{path}", "rb") as file:
+        options = {} if self._local else {"block_size": _BLOCK}
+        with self._fs.open(f"{self._root}/{path}", "rb", **options) as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
@@ -119,24 +125,23 @@ class Archive:
         partial = f"{self._partial}/{uuid4().hex}" if self._local else final
         digest, size = hashlib.sha256(), 0
         with _storing("write to"):
-            options = {} if self._local else {"autocommit": False, "block_size": _BLOCK}
-            file = self._fs.open(partial, "wb", **options)
+            file = self._open(partial)
         try:
             for chunk in chunks:
                 with _storing("write to"):
                     file.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)
+            with _storing("write to"):
+                file.close()
+                if self._local:
+                    self._fs.makedirs(final.rpartition("/")[0], exist_ok=True)
+                    os.replace(partial, final)  # noqa: PTH105 - paths are fsspec's, text
+                else:
+                    file.commit()
         except BaseException:
             self._discard(file, partial)
             raise
-        with _storing("write to"):
-            file.close()
-            if self._local:
-                self._fs.makedirs(final.rpartition("/")[0], exist_ok=True)
-                os.replace(partial, final)  # noqa: PTH105 - paths are fsspec's, text
-            else:
-                file.commit()
         folder, _, name = path.rpartition("/")
         with self._lock:
             if folder in self._folders:
@@ -179,6 +184,14 @@ class Archive:
                     self._folders.popitem(last=False)
             return self._folders[folder]
 
+    def _open(self, partial: str) -> t.Any:
+        if self._local:
+            return self._fs.open(partial, "wb")
+        file = self._fs.open(partial, "wb", autocommit=False, block_size=_BLOCK)
+        # fsspec keeps each such file for the end of a transaction, and here is none.
+        self._fs.transaction.files.clear()
+        return file
+
     def _discard(self, file: t.Any, partial: str) -> None:
         """Leave nothing of a file that was not finished; what fails here is hidden anyway."""
         try:
@@ -186,7 +199,11 @@ class Archive:
                 file.close()
                 os.unlink(partial)  # noqa: PTH108
             else:
-                file.discard()
+                try:
+                    file.discard()
+                finally:
+                    # Else the file's own end would close it, and so upload what there is of it.
+                    file.closed = True
         except Exception:  # noqa: BLE001 - the reason why it is discarded is on its way already
             return
 

@@ -226,6 +226,10 @@ def _plain_decoder(known: frozenset[str]) -> msgspec.json.Decoder[t.Any]:
 
 def _head(raw: msgspec.Raw | Recording, place: int, number: int) -> _Head:
     """Return the head of a recording that is not plain."""
+    if not isinstance(raw, dict) and bytes(memoryview(raw)[:1]) != b"{":
+        raise BadAnswerError(
+            f"Recording {place} of page {number} of this run is no JSON object. {_WRITTEN}"
+        )
     try:
         if isinstance(raw, dict):
             return msgspec.convert(raw, _Head)

@@ -248,12 +248,12 @@ class RecordingsStream(CursorStream):
         """Write records as they came, and count them as the SDK counts the others."""
         if raws:
             self._tap.message_writer.write_lines(record_messages(self.name, raws, cursor))
-            self._record_counter.increment(len(raws))
+            self._counter.increment(len(raws))
 
     def get_record_counter(self, **options: t.Any) -> Counter:
         """Keep the SDK's counter at hand."""
-        self._record_counter = super().get_record_counter(**options)
-        return self._record_counter
+        self._counter = super().get_record_counter(**options)
+        return self._counter
 
     def post_process(
         self,

@@ -87,11 +87,11 @@ class TapFocus(Tap):
             ConfigValidationError: there is no `media_path`.
             StorageError: it cannot be used.
         """
-        path, shard = self.config.get("media_path"), self.config.get("media_shard") or "1/1"
+        path = self.config.get("media_path")
         if not path:
             missing = "media_path: missing. It is needed when recording_media is selected"
             raise ConfigValidationError("wrong settings", errors=[missing])
-        archive = Archive(path, writer=shard.replace("/", "-"))
+        archive = Archive(path)
         archive.clean()
         return Media(self.client, archive)
 

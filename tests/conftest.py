@@ -81,7 +81,7 @@ def sandbox() -> Iterator[Sandbox]:
 def tap(tmp_path: Path) -> Callable[..., Run]:
     """Run the installed `tap-focus` in an empty folder, without this machine's settings."""
 
-    def run(
+    def run(  # noqa: PLR0913 - each is named by its caller
         *arguments: str,
         config: dict[str, Any] | None = None,
         state: Any = None,

@@ -316,10 +316,11 @@ def test_batch_files_hold_what_record_messages_would(
             entry["metadata"]["selected"] = False
     config = {**sandbox.settings, "stream_maps": maps, "flattening_enabled": True}
     config["flattening_max_depth"] = 1
-    records = tap(config=config, catalog=catalog).records
+    records = [without_tap_fields(each) for each in tap(config=config, catalog=catalog).records]
     batches = tap(config={**config, "batch_config": batch}, catalog=catalog)
     files = [file for message in batches.of("BATCH") for file in message["manifest"]]
-    assert [record for file in files for record in lines_of(file)] == records
+    out = [record for file in files for record in lines_of(file)]
+    assert [without_tap_fields(record) for record in out] == records
     assert 0 < len(records) < 250
     assert not {"transcriptSnippet", "endpoints"} & records[0].keys()
 

@@ -69,13 +69,13 @@ def messages(stream: Any, body: bytes) -> list[dict[str, Any]]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.lists(RECORDING, max_size=6),
-    st.text(min_size=1).filter(lambda text: text.isprintable()),
-    st.sampled_from([None, 1]),
-    st.booleans(),
+    recordings=st.lists(RECORDING, max_size=6),
+    cursor=st.text(min_size=1).filter(lambda text: text.isprintable()),
+    indent=st.sampled_from([None, 1]),
+    ascii_only=st.booleans(),
 )
 def test_both_paths_write_the_same_messages(
-    recordings: list[dict[str, Any]], cursor: str, indent: int | None, ascii_only: bool
+    *, recordings: list[dict[str, Any]], cursor: str, indent: int | None, ascii_only: bool
 ) -> None:
     page_of = {"recordings": recordings, "nextCursorId": cursor}
     body = json.dumps(page_of, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "ignore")
@@ -91,7 +91,12 @@ def test_most_of_a_page_passes_and_what_is_new_keeps_its_place() -> None:
     stream = make_stream()
     passed: list[int] = []
     write = stream._pass
-    stream._pass = lambda raws, cursor: (passed.append(len(raws)), write(raws, cursor))
+
+    def counted(raws: list[Any], cursor: str) -> None:
+        passed.append(len(raws))
+        write(raws, cursor)
+
+    stream._pass = counted
     found = messages(stream, page(recordings, "a"))
     ids = [m["record"]["interactionId"] for m in found if m["type"] == "RECORD"]
     assert ids == list(range(9))
@@ -101,7 +106,7 @@ def test_most_of_a_page_passes_and_what_is_new_keeps_its_place() -> None:
 def deselected() -> Any:
     catalog = TapFocus(config=ACCOUNT).catalog_dict
     for entry in catalog["streams"][1]["metadata"]:
-        if entry["breadcrumb"][-1:] == ["fullName"]:
+        if entry["breadcrumb"] == ["properties", "transcriptSnippet"]:
             entry["metadata"]["selected"] = False
     return catalog
 

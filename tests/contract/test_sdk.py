@@ -17,7 +17,8 @@ from tap_focus.tap import TapFocus
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FOLDER = TemporaryDirectory(prefix="tap-focus-")
+# The SDK's tests break off a sync, with downloads under way.
+FOLDER = TemporaryDirectory(prefix="tap-focus-", ignore_cleanup_errors=True)
 box = Sandbox(records=60, seed=7, live_every=0)
 
 
@@ -58,6 +59,7 @@ TestTapFocus = get_tap_test_class(
 
 def test_every_value_fits_the_schema() -> None:
     for stream in TapAtSandbox(config={}).streams.values():
+        stream.__dict__["_may_pass"] = False
         validator = Draft202012Validator(stream.schema)
         rows = list(stream.get_records(None))
         assert len(rows) == 60

@@ -8,7 +8,7 @@ import random
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -228,7 +228,8 @@ def test_nothing_is_lost_when_meltano_is_killed_again_and_again(
             )
             while process.poll() is None and len(cursor_queries(focus)) < enough:
                 time.sleep(0.02)
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have come to the end
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         meltano.ok(*pipeline, **environment)
         assert_holds(warehouse, focus)

@@ -4,6 +4,7 @@ import json
 import math
 import threading
 from decimal import Decimal
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -148,8 +149,7 @@ def test_a_cursor_is_sent_exactly_as_it_came() -> None:
 def test_what_is_no_page_is_told_without_its_content(answer: bytes) -> None:
     with pytest.raises(BadAnswerError, match="page 7 of this run") as caught:
         decode_page(answer, 7)
-    assert SECRET not in str(caught.value)
-    assert caught.value.__suppress_context__
+    assert SECRET not in "".join(format_exception(caught.value))
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_recording_that_cannot_be_decoded_is_told_by_its_place(value: str) -> 
 
 def test_a_recording_that_is_too_large_is_told_by_its_place() -> None:
     text = '{"recordings": [{"interactionId": 1, "a": "%s"}], "nextCursorId": "n"}'
-    with pytest.raises(UnusableRecordingError, match="Recording 1 of page 3 .* 16 MiB"):
+    with pytest.raises(UnusableRecordingError, match=r"Recording 1 of page 3 .* 16 MiB"):
         decode_page((text % ("x" * (16 << 20))).encode(), 3)
 
 

@@ -17,7 +17,8 @@ def problems(**changes: Any) -> list[str]:
 def test_good_settings_have_no_problem_and_get_their_defaults() -> None:
     config = settings.normalised(GOOD)
     assert settings.problems(config, settings.SCHEMA) == []
-    assert config == {**GOOD, "page_size": 100, "request_timeout": 60, "max_retries": 8}
+    defaults = {"page_size": 100, "request_timeout": 60, "max_retries": 8, "media_concurrency": 8}
+    assert config == {**GOOD, **defaults}
 
 
 @pytest.mark.parametrize(
