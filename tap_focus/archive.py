@@ -21,7 +21,7 @@ from uuid import uuid4
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from tap_focus.client import FocusError
+from tap_focus.errors import FocusError, StorageError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,12 +36,6 @@ _LEFT_BEHIND = 24 * 60 * 60
 
 _REMEMBERED_FOLDERS = 64
 _LONGEST_NAME = 64
-
-
-class StorageError(FocusError):
-    """Mend the storage: it is full, read-only, missing, or refuses the credentials."""
-
-    exit_code = os.EX_CANTCREAT
 
 
 class Stored(t.NamedTuple):

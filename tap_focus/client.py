@@ -6,11 +6,8 @@ alone: no body, header, key, token or cursor ever stands in an error or a log li
 
 from __future__ import annotations
 
-import email.utils
 import logging
-import random
 import ssl
-import time
 import typing as t
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
@@ -22,6 +19,14 @@ import urllib3
 
 from tap_focus.auth import Token, TokenKeeper
 from tap_focus.connection import Adapter, Deadline, deadline
+from tap_focus.errors import (
+    BadAnswerError,
+    CursorRefusedError,
+    OddStatusError,
+    RefusedError,
+    TooLargeError,
+)
+from tap_focus.retry import Passing, retry, seconds_to_wait, timestamp
 
 logger = logging.getLogger("tap-focus.client")
 
@@ -35,9 +40,6 @@ MAX_BODY_BYTES = 128 * 1024 * 1024
 
 MAX_CONNECTIONS = 64
 """The most connections that are kept open, and so the most downloads at once."""
-
-MAX_WAIT = 60.0
-"""The longest wait between two tries, in seconds, also when Retry-After asks for more."""
 
 DEADLINE_FACTOR = 5
 """One try may last this many times `request_timeout` in all, however steadily bytes drip in."""
@@ -57,77 +59,6 @@ _PASSING_STATUSES = frozenset({408, 425, 429})
 T = t.TypeVar("T")
 Use = t.Callable[[requests.Response, Deadline], T]
 """Reads a good answer, bounded in time by the deadline, and makes something of it."""
-
-
-class FocusError(Exception):
-    """A sync that cannot go on. The text says what happened and what to do.
-
-    Subclasses stand for what the operator must do; `exit_code` is the process's, after
-    sysexits.h.
-    """
-
-    exit_code = 1
-
-
-class UnavailableError(FocusError):
-    """Wait: Focus was out of reach or kept failing; the next run may succeed."""
-
-    exit_code = 75
-
-
-class RefusedError(FocusError):
-    """Mend the configuration: Focus refuses the credentials, the rights or the address.
-
-    Attributes:
-        status: the HTTP status of the refusal, where there was one.
-    """
-
-    exit_code = 78
-
-    def __init__(self, text: str, status: int | None = None) -> None:
-        """Say what happened and what to do, and keep the status."""
-        super().__init__(text)
-        self.status = status
-
-
-class OddStatusError(RefusedError):
-    """Look closer: Focus answered a status that is neither good nor bad."""
-
-    exit_code = 76
-
-
-class BadAnswerError(FocusError):
-    """Look closer: Focus answered something that its API does not promise."""
-
-    exit_code = 76
-
-
-class TooLargeError(FocusError):
-    """Mend the configuration: an answer is larger than memory should hold; pages can be smaller."""
-
-    exit_code = 78
-
-
-class CursorRefusedError(FocusError):
-    """Start again: Focus no longer takes the bookmark's cursor."""
-
-    exit_code = 65
-
-
-class _Passing(Exception):  # noqa: N818 - a reason to try again, not an error yet
-    """One try that failed in a way that may pass.
-
-    Attributes:
-        retry_after: seconds that Focus asks to wait.
-        lasting: what to raise when it does not pass.
-    """
-
-    def __init__(
-        self, reason: str, *, retry_after: float | None = None, lasting: FocusError | None = None
-    ) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
-        self.lasting = lasting
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -303,31 +234,7 @@ class Client:
         return urlsplit(self._base_url).netloc
 
     def _retry(self, what: str, attempt: t.Callable[[], T]) -> T:
-        """Call `attempt` until it succeeds, fails for good, or has failed `max_retries` times."""
-        began = time.monotonic()
-        for number in range(1, self._max_tries + 1):
-            try:
-                return attempt()
-            except _Passing as error:
-                failure = error
-            if number < self._max_tries:
-                wait = _wait(number, failure.retry_after)
-                logger.warning(
-                    "%s: %s. Trying again in %.1f s (try %d of %d)",
-                    what,
-                    failure,
-                    wait,
-                    number + 1,
-                    self._max_tries,
-                )
-                time.sleep(wait)
-        if failure.lasting:
-            raise failure.lasting
-        raise UnavailableError(
-            f"{what} failed {number} times in {time.monotonic() - began:.0f} s, the last time: "
-            f"{failure}. The bookmark stands where it was: run again later. "
-            f"If it lasts, check that {self._host} can be reached from here."
-        )
+        return retry(attempt, what=what, host=self._host, tries=self._max_tries)
 
     def _try(
         self, method: str, path: str, use: Use[T], *, token: Token | None = None, **kwargs: t.Any
@@ -355,9 +262,9 @@ class Client:
                         "REQUESTS_CA_BUNDLE."
                     ) from error
                 if limit.passed:
-                    raise _Passing("no answer in time") from error
+                    raise Passing("no answer in time") from error
                 lasting = error if isinstance(error, BadAnswerError) else None
-                raise _Passing(_in_words(error), lasting=lasting) from error
+                raise Passing(_in_words(error), lasting=lasting) from error
             except OSError as error:
                 # requests says so, and nothing else, of a CA bundle that it cannot find.
                 raise RefusedError(
@@ -371,7 +278,10 @@ class Client:
         if status == requests.codes.ok:
             return
         if status in _PASSING_STATUSES or status >= requests.codes.server_error:
-            raise _Passing(f"Focus answered {status}", retry_after=_retry_after(response))
+            raise Passing(
+                f"Focus answered {status}",
+                retry_after=seconds_to_wait(response.headers.get("Retry-After", "")),
+            )
         if status < 300:  # noqa: PLR2004 - the classes of what is no refusal
             raise OddStatusError(
                 f"{what} was answered with status {status}, which Focus's API does not promise. "
@@ -402,7 +312,7 @@ _ADVICE = {
 
 def _decode_login(response: requests.Response, _: Deadline) -> Token:
     body = _read(response)
-    issued_at = _seconds(response.headers.get("Date", ""))
+    issued_at = timestamp(response.headers.get("Date", ""))
     try:
         return Token(msgspec.json.decode(body, type=_Login).token, issued_at=issued_at)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -449,31 +359,6 @@ def _host_of(location: str) -> str:
     except ValueError:
         return "an address that is none"
     return repr(url.hostname + port) if url.hostname else "another path"
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Seconds that Retry-After asks for, in either of its forms; None where it makes no sense."""
-    value = response.headers.get("Retry-After", "")
-    if value.isascii() and value.isdigit():
-        return float(value)
-    at = _seconds(value)
-    return None if at is None else max(at - time.time(), 0.0)
-
-
-def _seconds(http_date: str) -> float | None:
-    """Seconds since 1970 of a date in a header; None for what is none."""
-    try:
-        return email.utils.parsedate_to_datetime(http_date).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _wait(failures: int, asked: float | None) -> float:
-    """Seconds to wait after so many failures, with jitter, so that taps do not act in step."""
-    if asked is None:
-        longest = min(0.5 * 2.0 ** min(failures - 1, 10), MAX_WAIT)
-        return random.uniform(longest / 2, longest)  # noqa: S311 - jitter is no secret
-    return min(asked, MAX_WAIT) + random.uniform(0, 0.5)  # noqa: S311
 
 
 def _in_words(error: Exception) -> str:

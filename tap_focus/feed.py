@@ -14,7 +14,7 @@ from itertools import count
 import msgspec
 
 from tap_focus.background import Background, result
-from tap_focus.client import BadAnswerError, CursorRefusedError, FocusError
+from tap_focus.errors import BadAnswerError, CursorRefusedError, UnusableRecordingError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,12 +67,6 @@ class Page(t.NamedTuple):
                 f"Recording {place + 1} of page {self.number} of this run cannot be decoded: a "
                 f"number is out of all bounds, or it is nested too deeply. {_WRITTEN}"
             ) from None
-
-
-class UnusableRecordingError(FocusError):
-    """Look closer: a recording has no id, so no row can be made of it. Trying again won't help."""
-
-    exit_code = BadAnswerError.exit_code
 
 
 class Fetch(t.Protocol):

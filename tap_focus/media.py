@@ -7,13 +7,7 @@ import typing as t
 from datetime import datetime, timezone
 
 from tap_focus.archive import Archive, Stored, name_of
-from tap_focus.client import (
-    BadAnswerError,
-    Client,
-    FocusError,
-    RefusedError,
-    UnavailableError,
-)
+from tap_focus.errors import BadAnswerError, NoAudioError, RefusedError, UnavailableError
 from tap_focus.feed import KEY, Recording
 
 if t.TYPE_CHECKING:
@@ -21,6 +15,7 @@ if t.TYPE_CHECKING:
 
     import requests
 
+    from tap_focus.client import Client
     from tap_focus.connection import Deadline
 
 _CHUNK = 256 * 1024
@@ -59,12 +54,6 @@ class Shard(t.NamedTuple):
         """Whether a recording is this machine's: by a hash that is the same everywhere."""
         digest = hashlib.sha256(str(recording[KEY]).encode()).digest()
         return int.from_bytes(digest[:8], "big") % self.parts == self.part - 1
-
-
-class NoAudioError(FocusError):
-    """The answer is no audio; asking again at once would bring the same."""
-
-    exit_code = BadAnswerError.exit_code
 
 
 class Media:

@@ -16,7 +16,7 @@ from singer_sdk.singerlib.json import serialize_json
 from tap_focus import schemas
 from tap_focus.background import Background, result
 from tap_focus.bookmark import REPLICATION_KEY, Bookmark
-from tap_focus.client import FocusError
+from tap_focus.errors import TooManyFailedError
 from tap_focus.feed import KEY, Page, Recording, walk
 from tap_focus.media import COPIED
 from tap_focus.passthrough import may_pass, record_messages
@@ -41,12 +41,6 @@ _NAMED_FIELDS = 100
 
 _MOST_FAILED = 1000
 """How many failed downloads a bookmark keeps: it is written with every page."""
-
-
-class TooManyFailedError(FocusError):
-    """Wait or mend: so many downloads failed that the bookmark could not keep them."""
-
-    exit_code = 75
 
 
 class CursorStream(Stream, abc.ABC):

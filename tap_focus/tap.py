@@ -27,10 +27,11 @@ from singer_sdk.singerlib import Catalog
 from tap_focus import settings
 from tap_focus.archive import Archive
 from tap_focus.bookmark import usable_state
-from tap_focus.client import Client, Credentials, FocusError
+from tap_focus.client import Client, Credentials
+from tap_focus.errors import FocusError
 from tap_focus.media import Media
 from tap_focus.streams import CursorStream, RecordingMediaStream, RecordingsStream
-from tap_focus.writer import MessageWriter, OutputError
+from tap_focus.writer import MessageWriter
 
 if t.TYPE_CHECKING:
     from types import FrameType
@@ -106,8 +107,6 @@ class TapFocus(Tap):
             cls._end(1, *error.errors)
         except (MapExpressionError, StreamMapConfigError) as error:
             cls._end(1, f"stream_maps: {error}")
-        except OutputError as error:
-            cls._end(os.EX_IOERR, str(error))
         except ModuleNotFoundError as error:
             cls._end(1, f"A Python package is missing: {error.name}. Install it beside the tap.")
         except OSError as error:

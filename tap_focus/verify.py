@@ -9,7 +9,8 @@ from collections import Counter
 import click
 import msgspec
 
-from tap_focus.archive import Archive, StorageError
+from tap_focus.archive import Archive
+from tap_focus.errors import StorageError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,16 +11,14 @@ import msgspec
 from singer_sdk.singerlib import Message, RecordMessage
 from singer_sdk.singerlib.encoding import SimpleSingerWriter
 
+from tap_focus.errors import OutputError
+
 logger = logging.getLogger("tap-focus")
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 _STOP_WITHIN = 4
 """Seconds that a stopped run has to finish the line it is writing."""
-
-
-class OutputError(Exception):
-    """Standard output takes no more: its reader went away, or its disk is full."""
 
 
 class MessageWriter(SimpleSingerWriter):

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_focus import client as client_module
-from tap_focus.client import (
+from tap_focus import retry
+from tap_focus.client import Client, Credentials
+from tap_focus.errors import (
     BadAnswerError,
-    Client,
-    Credentials,
     FocusError,
     RefusedError,
     TooLargeError,
@@ -188,11 +188,11 @@ def test_no_repr_shows_the_key() -> None:
 @pytest.mark.case(16)
 def test_waits_grow_up_to_a_minute_and_never_go_in_step() -> None:
     for failures, longest in ((1, 0.5), (2, 1.0), (4, 4.0), (20, 60.0), (10_000, 60.0)):
-        waits = {client_module._wait(failures, None) for _ in range(50)}
+        waits = {retry._wait(failures, None) for _ in range(50)}
         assert len(waits) > 40
         assert all(longest / 2 <= wait <= longest for wait in waits)
 
 
 @pytest.mark.case(16)
 def test_a_retry_after_of_a_day_is_capped() -> None:
-    assert all(60 <= client_module._wait(1, asked) <= 61 for asked in (60.0, 86_400.0, 1e300))
+    assert all(60 <= retry._wait(1, asked) <= 61 for asked in (60.0, 86_400.0, 1e300))

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_focus.client import BadAnswerError, CursorRefusedError, FocusError
-from tap_focus.feed import Page, UnusableRecordingError, decode_page, walk
+from tap_focus.errors import (
+    BadAnswerError,
+    CursorRefusedError,
+    FocusError,
+    UnusableRecordingError,
+)
+from tap_focus.feed import Page, decode_page, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
