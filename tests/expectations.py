@@ -1,0 +1,38 @@
+"""What the reliability tests ask of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from conftest import Run
+    from faulty import Focus
+
+WAITS_LITTLE = {"request_timeout": 1, "max_retries": 3}
+
+
+def settings(focus: Focus, **more: Any) -> dict[str, Any]:
+    return {**focus.settings, **WAITS_LITTLE, **more}
+
+
+def ids(run: Run) -> list[int]:
+    return [record["interactionId"] for record in run.records]
+
+
+def bookmark(cursor: str) -> dict[str, Any]:
+    return {
+        "bookmarks": {
+            "recordings": {"replication_key": "nextCursorId", "replication_key_value": cursor}
+        }
+    }
+
+
+def assert_ends(run: Run, code: int, *words: str) -> None:
+    """A failed run ends with one clear line, whole JSON, and no traceback."""
+    assert run.code == code, run.log
+    assert len(run.errors) == 1, run.log
+    for word in words:
+        assert word in run.errors[0]
+    assert "Traceback" not in run.log
+    assert run.messages is not None
+    assert not run.out or run.out.endswith("\n")
