@@ -15,16 +15,20 @@ import json
 import re
 import subprocess
 import sys
-import textwrap
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
 RELIABILITY = ROOT / "tests" / "RELIABILITY.md"
 DEFINITION = ROOT / "tap-focus.hub.yml"
+PROJECT = ROOT / "meltano.yml"
 KINDS = {"number": "decimal", "string": "string"}
+
+yaml = YAML()
+yaml.width = sys.maxsize
 
 
 def tap(*arguments: str) -> dict[str, Any]:
@@ -44,19 +48,20 @@ def kind_of(schema: dict[str, Any]) -> str:
 def setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     """Make Meltano's definition of a setting from its JSON schema."""
     kind = kind_of(schema)
-    result = {"name": name, "label": schema.get("title", name)}
     if "enum" in schema:
-        result["kind"] = "options"
-        result["options"] = [{"label": str(v).upper(), "value": v} for v in schema["enum"]]
+        kind = "options"
     elif schema.get("format") == "date-time":
-        result["kind"] = "date_iso8601"
-    else:
-        result["kind"] = KINDS.get(kind, kind)
-    if schema.get("secret"):
-        result["sensitive"] = True
+        kind = "date_iso8601"
+    result: dict[str, Any] = {"name": name, "kind": KINDS.get(kind, kind)}
     if schema.get("default") is not None:
         result["value"] = schema["default"]
-    return {**result, "description": " ".join(schema.get("description", "").split())}
+    result["label"] = schema.get("title", name)
+    result["description"] = " ".join(schema.get("description", "").split())
+    if "enum" in schema:
+        result["options"] = [{"label": str(v).upper(), "value": v} for v in schema["enum"]]
+    if schema.get("secret"):
+        result["sensitive"] = True
+    return result
 
 
 def settings(about: dict[str, Any]) -> list[dict[str, Any]]:
@@ -74,10 +79,11 @@ def settings(about: dict[str, Any]) -> list[dict[str, Any]]:
     return leaves("", about["settings"]["properties"])
 
 
-def as_yaml(value: object, indent: int = 0) -> str:
-    """Return YAML, indented."""
-    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000)
-    return textwrap.indent(text, " " * indent)
+def as_yaml(value: object) -> str:
+    """Return YAML, laid out as Meltano itself does when it changes a project file."""
+    text = StringIO()
+    yaml.dump(value, text)
+    return text.getvalue()
 
 
 def hub_definition(about: dict[str, Any]) -> str:
@@ -146,12 +152,24 @@ def columns_table(stream: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def fill(path: Path, parts: dict[str, str], opening: str, closing: str) -> str:
+def project(about: dict[str, Any]) -> str:
+    """Return meltano.yml with the tap's settings and capabilities, the rest as it is."""
+    text = PROJECT.read_text(encoding="utf-8")
+    content = yaml.load(text)
+    plugin = next(p for p in content["plugins"]["extractors"] if p["name"] == about["name"])
+    wanted = {"capabilities": about["capabilities"], "settings": settings(about)}
+    if all(plugin[name] == value for name, value in wanted.items()):
+        return text
+    plugin.update(wanted)
+    return as_yaml(content)
+
+
+def fill(path: Path, parts: dict[str, str]) -> str:
     """Return a file's text with each part between its marks."""
     text = path.read_text(encoding="utf-8")
     for name, part in parts.items():
-        begin, end = re.escape(opening.format(name)), re.escape(closing)
-        pattern = re.compile(rf"({begin}\n).*?(^[ ]*{end})", re.DOTALL | re.MULTILINE)
+        begin, end = re.escape(f"<!-- generated: {name} -->"), re.escape("<!-- end -->")
+        pattern = re.compile(rf"({begin}\n).*?(^{end})", re.DOTALL | re.MULTILINE)
         # Doubled backslashes: in a replacement one would begin a group's name.
         whole = part.rstrip().replace("\\", r"\\")
         text, found = pattern.subn(rf"\g<1>{whole}\n\g<2>", text)
@@ -197,17 +215,11 @@ def documents() -> dict[Path, str]:
         "settings": settings_table(about),
         **{f"columns of {name}": columns_table(stream) for name, stream in streams.items()},
     }
-    meltano = {
-        "capabilities": as_yaml(about["capabilities"], 4),
-        "settings": as_yaml(settings(about), 4),
-    }
     return {
         DEFINITION: hub_definition(about),
         RELIABILITY: reliability(RELIABILITY),
-        ROOT / "README.md": fill(
-            ROOT / "README.md", readme, "<!-- generated: {} -->", "<!-- end -->"
-        ),
-        ROOT / "meltano.yml": fill(ROOT / "meltano.yml", meltano, "    # generated: {}", "# end"),
+        PROJECT: project(about),
+        ROOT / "README.md": fill(ROOT / "README.md", readme),
     }
 
 

@@ -17,11 +17,11 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-import yaml
 from conftest import BIN, ROOT, clean_environment
 from jsonschema import Draft202012Validator
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
+from ruamel.yaml import YAML
 
 from tap_focus.sandbox import Sandbox
 
@@ -296,7 +296,7 @@ def test_the_project_file_fits_meltanos_own_schema() -> None:
 
     (folder,) = schemas.__path__
     schema = json.loads((Path(folder) / "meltano.schema.json").read_text("utf-8"))
-    project = yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))
+    project = YAML(typ="safe").load(ROOT / "meltano.yml")
     Draft202012Validator(schema).validate(project)
     assert project["send_anonymous_usage_stats"] is False
     assert {s["name"]: s["interval"] for s in project["schedules"]} == {
@@ -319,7 +319,7 @@ def test_the_plugin_definition_can_be_added_to_a_project(tmp_path: Path) -> None
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    project = yaml.safe_load((tmp_path / "meltano.yml").read_text("utf-8"))
+    project = YAML(typ="safe").load(tmp_path / "meltano.yml")
     (plugin,) = project["plugins"]["extractors"]
     settings = {setting["name"]: setting for setting in plugin["settings"]}
     assert settings["api_key"]["sensitive"] is True

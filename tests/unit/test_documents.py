@@ -6,8 +6,8 @@ import json
 import subprocess
 import sys
 
-import yaml
 from conftest import BIN, ROOT
+from ruamel.yaml import YAML
 
 
 def own_settings() -> set[str]:
@@ -35,7 +35,7 @@ def test_the_example_environment_names_every_setting() -> None:
 
 
 def test_the_project_file_defines_every_setting_and_marks_the_secret() -> None:
-    project = yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))
+    project = YAML(typ="safe").load(ROOT / "meltano.yml")
     plugin = next(p for p in project["plugins"]["extractors"] if p["name"] == "tap-focus")
     settings = {setting["name"]: setting for setting in plugin["settings"]}
     assert own_settings() <= settings.keys()
