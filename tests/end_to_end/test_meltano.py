@@ -279,6 +279,16 @@ def test_selection_reaches_the_warehouse(
     assert warehouse.rows().keys() == sandbox.latest().keys()
 
 
+def test_selecting_by_meltanos_command_changes_one_line(meltano: Meltano, tmp_path: Path) -> None:
+    project = (ROOT / "meltano.yml").read_text("utf-8")
+    (tmp_path / "meltano.yml").write_text(project, "utf-8")
+    meltano.ok("--cwd", str(tmp_path), "select", "--exclude", "tap-focus", "recordings", "tags")
+    changed = (tmp_path / "meltano.yml").read_text("utf-8").splitlines()
+    added = [line for line in changed if line not in project.splitlines()]
+    assert added == ["    - '!recordings.tags'"]
+    assert len(changed) == len(project.splitlines()) + 1
+
+
 def test_meltano_can_test_the_settings(meltano: Meltano) -> None:
     assert "Plugin configuration is valid" in meltano.ok("config", "test", "tap-focus")
     wrong = meltano("config", "test", "tap-focus", TAP_FOCUS_API_KEY="wrong")
