@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import shutil
 import statistics
@@ -23,17 +22,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from common import KIB, MIB, TAP, Run, measured, serving
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from multiprocessing.connection import Connection
 
-TAP = Path(sys.executable).parent / "tap-focus"
-KIB, MIB = 1 << 10, 1 << 20
 PAGE = 100
 AUDIO_PATH = "/client/recording.playBackByThirdPartyId"
 
@@ -46,15 +43,8 @@ class Feed(NamedTuple):
     seconds: float = 0
 
 
-class Run(NamedTuple):
-    """What a process took."""
-
-    seconds: float
-    peak_memory: int
-
-
-def serve(feed: Feed, port: Connection) -> None:
-    """Serve a feed on loopback; the port is told through the connection."""
+def serve(feed: Feed, url: Connection) -> None:
+    """Serve a feed on loopback; its base URL is told through the connection."""
     block = os.urandom(min(feed.size, 4 * MIB))
 
     class Handler(BaseHTTPRequestHandler):
@@ -101,35 +91,8 @@ def serve(feed: Feed, port: Connection) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        port.send(server.server_port)
+        url.send(f"http://127.0.0.1:{server.server_port}")
         server.serve_forever()
-
-
-@contextmanager
-def serving(feed: Feed) -> Iterator[str]:
-    """Serve a feed in a process of its own; yield the base URL."""
-    mine, its = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=serve, args=(feed, its), daemon=True)
-    process.start()
-    try:
-        yield f"http://127.0.0.1:{mine.recv()}"
-    finally:
-        process.terminate()
-        process.join()
-
-
-def measured(command: list[str]) -> Run:
-    """Run a command to its end."""
-    os.sync()  # what the run before it wrote is not this one's burden
-    began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    unit = 1 if sys.platform == "darwin" else KIB
-    return Run(seconds, usage.ru_maxrss * unit)
 
 
 class Bench:
@@ -173,7 +136,7 @@ class Bench:
     def start(self) -> float:
         """Return the seconds that the tap takes for an empty feed."""
         nothing = Feed(0, 0)
-        with serving(nothing) as url:
+        with serving(serve, nothing) as url:
             return statistics.median(self.tap(url, nothing, 1).seconds for _ in range(5))
 
     def _archive(self, command: list[str], feed: Feed) -> Run:
@@ -195,7 +158,7 @@ def line(what: str, whole: float, without_start: float | None, target: str) -> N
 def at_once(bench: Bench, start: float) -> None:
     """Compare eight downloads at once with one."""
     feed = Feed(400, 20 * KIB, 0.25)
-    with serving(feed) as url:
+    with serving(serve, feed) as url:
         one, eight = (bench.tap(url, feed, concurrency).seconds for concurrency in (1, 8))
     what = f"8 at once, times as fast as 1 ({one:.1f} s)"
     line(what, one / eight, (one - start) / (eight - start), "at least 6")
@@ -204,7 +167,7 @@ def at_once(bench: Bench, start: float) -> None:
 def large_files(bench: Bench, start: float, rounds: int) -> None:
     """Compare the tap's throughput of large files, one at a time, with curl's."""
     feed = Feed(8, 64 * MIB)
-    with serving(feed) as url:
+    with serving(serve, feed) as url:
         bench.curl(url, feed)  # the first of all writers pays for memory that nobody had yet
         pairs = [
             (bench.curl(url, feed).seconds, bench.tap(url, feed, 1).seconds) for _ in range(rounds)
@@ -218,7 +181,7 @@ def large_files(bench: Bench, start: float, rounds: int) -> None:
 def memory(bench: Bench) -> None:
     """Measure the memory that one very large file takes."""
     feed = Feed(1, 400 * MIB)
-    with serving(feed) as url:
+    with serving(serve, feed) as url:
         peak = bench.tap(url, feed, 1).peak_memory
     line("a file of 400 MiB, peak resident memory in MiB", peak / MIB, None, "below 120")
 
