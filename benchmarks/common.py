@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -48,6 +49,18 @@ def measured(command: list[str]) -> Run:
     unit = 1 if sys.platform == "darwin" else KIB
     cpu = usage.ru_utime + usage.ru_stime
     return Run(seconds, cpu, usage.ru_maxrss * unit, began)
+
+
+def machine() -> str:
+    """Name this machine: its processor, where the system tells, and what runs on it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        processor = next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        processor = platform.processor() or platform.machine()
+    return (
+        f"{processor}, {os.cpu_count()} cores, {platform.system()}, Python {sys.version.split()[0]}"
+    )
 
 
 @contextmanager

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common import MIB, Run
+from common import MIB, Run, machine
 from contestants import ALL, LOOP, TEMPLATE, THE_TAP, Contestant
 
 if TYPE_CHECKING:
@@ -160,9 +157,8 @@ def _targets(results: Results) -> Iterable[str]:
 
 def _conditions(date: str) -> Iterable[str]:
     yield (
-        f"Measured on {date}: {_processor()}, {os.cpu_count()} cores, {platform.system()}, "
-        f"Python {platform.python_version()}. The start is the same process on a feed with one "
-        "empty page. Installed:"
+        f"Measured on {date}: {machine()}. The start is the same process on a feed with one empty "
+        "page. Installed:"
     )
     yield ""
     for each in ALL:
@@ -176,12 +172,3 @@ def _seconds(runs: list[Run]) -> float:
 
 def _peak(runs: list[Run]) -> float:
     return max(run.peak_memory for run in runs) / MIB
-
-
-def _processor() -> str:
-    """Name the processor, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import typing as t
@@ -29,8 +30,24 @@ _REMEMBERED_CURSORS = 1000
 Recording = dict[str, t.Any]
 
 
+class Answer(t.NamedTuple):
+    """One answer of the cursor, split into its parts; the next request needs no more.
+
+    Attributes:
+        raws: each recording's own JSON; of a page with half surrogate pairs, decoded.
+        cursor: the opaque text that continues after this page; never empty.
+        number: which page of this run it is, from 1.
+        one_line: whether no recording's JSON has a line break.
+    """
+
+    raws: list[t.Any]
+    cursor: str
+    number: int
+    one_line: bool
+
+
 class Page(t.NamedTuple):
-    """One answer of the cursor, its recordings still as the bytes that Focus sent.
+    """A page whose recordings each have an id, still as the bytes that Focus sent.
 
     Attributes:
         raws: each recording's own JSON; of a page with half surrogate pairs, decoded.
@@ -40,7 +57,7 @@ class Page(t.NamedTuple):
         number: which page of this run it is, from 1.
     """
 
-    raws: list[msgspec.Raw | Recording]
+    raws: list[t.Any]
     plain: list[bool]
     cursor: str
     latest: str
@@ -72,8 +89,8 @@ class Page(t.NamedTuple):
 class Fetch(t.Protocol):
     """What asks Focus with a query and decodes its answer: `Client.get_page`."""
 
-    def __call__(self, params: dict[str, str], decode: Callable[[bytes], Page]) -> Page:
-        """Return the page, or raise a `FocusError`."""
+    def __call__(self, params: dict[str, str], decode: Callable[[bytes], Answer]) -> Answer:
+        """Return the answer, or raise a `FocusError`."""
 
 
 def walk(  # noqa: PLR0913 - each is named by its caller
@@ -92,7 +109,7 @@ def walk(  # noqa: PLR0913 - each is named by its caller
         page_size: recordings to ask for at once.
         cursor: where to go on; sent exactly as it was given.
         from_date: where to begin without a cursor, as `YYYY-MM-DDTHH:MM:SSZ`; never sent with one.
-        known: the fields that a plain recording may have; without any, none is plain.
+        known: the fields that a plain recording may have.
         check: called for each page and several times a second while one is waited for; may raise,
             to give up.
 
@@ -112,16 +129,14 @@ def walk(  # noqa: PLR0913 - each is named by its caller
 
     background = Background(1, "fetch")
 
-    def begin(query: dict[str, str], number: int) -> Future[Page]:
+    def begin(query: dict[str, str], number: int) -> Future[Answer]:
         params = {"numberOfResults": str(page_size), **query}
-        return background.begin(
-            lambda: fetch(params, lambda body: decode_page(body, number, known))
-        )
+        return background.begin(lambda: fetch(params, lambda body: decode(body, number)))
 
     coming = begin(start, 1)
     for number in count(1):
         try:
-            page = result(coming, check)
+            answer = result(coming, check)
         except CursorRefusedError as error:
             if number == 1:
                 raise
@@ -129,12 +144,12 @@ def walk(  # noqa: PLR0913 - each is named by its caller
                 f"Focus refused the cursor that it had given with page {number - 1} of this run. "
                 f"{_WRITTEN}"
             ) from error
-        goes_back = hash(page.cursor) in seen
-        seen.append(hash(page.cursor))
-        if page.raws and not goes_back:
-            coming = begin({"cursorId": page.cursor}, number + 1)
-        yield page
-        if not page.raws:
+        goes_back = hash(answer.cursor) in seen
+        seen.append(hash(answer.cursor))
+        if answer.raws and not goes_back:
+            coming = begin({"cursorId": answer.cursor}, number + 1)
+        yield examine(answer, known)
+        if not answer.raws:
             return
         if goes_back:
             raise BadAnswerError(
@@ -143,41 +158,68 @@ def walk(  # noqa: PLR0913 - each is named by its caller
             )
 
 
-def decode_page(body: bytes, number: int, known: frozenset[str] = frozenset()) -> Page:
-    """Make a page of an answer's body.
+def decode(body: bytes, number: int) -> Answer:
+    """Split an answer's body into recordings and cursor, and look no deeper.
 
     Args:
         body: the decompressed bytes.
         number: which page of this run it is, from 1, for the errors' texts.
-        known: the fields that a plain recording may have.
 
     Raises:
         BadAnswerError: it is not what the API promises. The text tells the place, not the content.
+    """
+    try:
+        _check_utf8(body)
+        page = _PAGE.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        decoded = _decode_leniently(body, number, error)
+        return Answer([*decoded.recordings], decoded.nextCursorId, number, one_line=False)
+    content = body.strip()
+    # A line break is never within a text: there it is escaped.
+    one_line = b"\n" not in content and b"\r" not in content
+    return Answer([*page.recordings], page.nextCursorId, number, one_line=one_line)
+
+
+def examine(answer: Answer, known: frozenset[str] = frozenset()) -> Page:
+    """See that each recording has an id, and which are plain.
+
+    Args:
+        answer: of Focus.
+        known: the fields that a plain recording may have.
+
+    Raises:
         UnusableRecordingError: a recording has no `interactionId`, or one that is no integer, or
             is larger than 16 MiB.
     """
-    raws: list[msgspec.Raw | Recording]
-    try:
-        body.decode()  # what is passed over raw is not seen to be UTF-8
-        page = _PAGE.decode(body)
-        raws, cursor = [*page.recordings], page.nextCursorId
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        decoded = _decode_leniently(body, number, error)
-        raws, cursor = [*decoded.recordings], decoded.nextCursorId
-    # A line break is never within a text: there it is escaped.
-    one_line = b"\n" not in body and b"\r" not in body
-    plain_recording = _plain_decoder(known)
-    plain, latest = [], ""
-    for place, raw in enumerate(raws, start=1):
+    decode_plain = _plain_decoder(known).decode if answer.one_line else None
+    heads, plain = [], []
+    with suppress(msgspec.ValidationError):
+        if decode_plain:
+            heads = [decode_plain(raw) for raw in answer.raws]
+            plain = [True] * len(heads)
+    # As a rule all are plain, and that was all.
+    for place, raw in enumerate(answer.raws[len(heads) :], start=1):
         head = None
-        if one_line and not isinstance(raw, dict):
-            with suppress(msgspec.ValidationError):
-                head = plain_recording.decode(raw)
+        with suppress(msgspec.ValidationError):
+            head = decode_plain(raw) if decode_plain else None
         plain.append(head is not None)
-        head = head or _head(raw, place, number)
-        if isinstance(head.startDatetimeUTC, str) and head.startDatetimeUTC > latest:
-            latest = head.startDatetimeUTC
-    return Page(raws, plain, cursor, latest, number)
+        heads.append(head or _head(raw, place, answer.number))
+    starts = [head.startDatetimeUTC for head in heads]
+    latest = max((start for start in starts if isinstance(start, str)), default="")
+    return Page(answer.raws, plain, answer.cursor, latest, answer.number)
+
+
+def _check_utf8(body: bytes) -> None:
+    """Raise a ValueError if it isn't: what is passed over raw nobody else looks at.
+
+    By pieces: of a whole page Python would make a text of four bytes a character.
+    """
+    if not body.isascii():
+        decoder = _UTF8()
+        with memoryview(body) as view:
+            for start in range(0, len(view), _PIECE):
+                decoder.decode(view[start : start + _PIECE])
+        decoder.decode(b"", final=True)
 
 
 class _RawPage(msgspec.Struct):
@@ -198,6 +240,8 @@ class _Head(msgspec.Struct):
 _PAGE = msgspec.json.Decoder(_RawPage)
 _HEAD = msgspec.json.Decoder(_Head)
 _RECORDING = msgspec.json.Decoder(Recording, float_hook=Decimal)
+_UTF8 = codecs.getincrementaldecoder("utf-8")
+_PIECE = 64 * 1024
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB-fF]")
 _LARGEST_RECORDING = 16 * 1024 * 1024
 """Bytes: decoded it takes many times as many."""
@@ -218,12 +262,8 @@ def _plain_decoder(known: frozenset[str]) -> msgspec.json.Decoder[t.Any]:
     return msgspec.json.Decoder(plain)
 
 
-def _head(raw: msgspec.Raw | Recording, place: int, number: int) -> _Head:
+def _head(raw: t.Any, place: int, number: int) -> _Head:
     """Return the head of a recording that is not plain."""
-    if not isinstance(raw, dict) and bytes(memoryview(raw)[:1]) != b"{":
-        raise BadAnswerError(
-            f"Recording {place} of page {number} of this run is no JSON object. {_WRITTEN}"
-        )
     try:
         if isinstance(raw, dict):
             return msgspec.convert(raw, _Head)

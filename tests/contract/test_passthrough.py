@@ -16,7 +16,7 @@ from singer_sdk import Stream
 from singer_sdk.mapper import SameRecordTransform
 
 from tap_focus import schemas
-from tap_focus.feed import decode_page
+from tap_focus.feed import decode, examine
 from tap_focus.passthrough import may_pass
 from tap_focus.tap import TapFocus
 
@@ -50,7 +50,8 @@ def make_stream(config: dict[str, Any] | None = None, catalog: Any = None) -> An
 def messages(stream: Any, body: bytes) -> list[dict[str, Any]]:
     """What the stream writes for one page, by the SDK's own loop."""
     out = io.TextIOWrapper(io.BytesIO())
-    pages = [decode_page(body, 1, schemas.KNOWN_FIELDS), decode_page(page([], "end"), 2)]
+    answers = decode(body, 1), decode(page([], "end"), 2)
+    pages = [examine(answer, schemas.KNOWN_FIELDS) for answer in answers]
     stream._pages = lambda: iter(pages)
     kept, sys.stdout = sys.stdout, out
     try:

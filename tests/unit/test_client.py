@@ -22,7 +22,7 @@ from tap_focus.errors import (
     TooLargeError,
     UnavailableError,
 )
-from tap_focus.feed import Page, decode_page
+from tap_focus.feed import Page, decode, examine
 
 URL = "https://focus.example.com/api"
 LOGIN = f"{URL}/authWithAPIKey"
@@ -102,7 +102,7 @@ def test_whatever_the_login_answers_is_a_token_or_an_error_of_the_tree(body: byt
 )
 def test_whatever_the_cursor_answers_is_a_right_page_or_an_error_of_the_tree(body: bytes) -> None:
     with suppress(FocusError):
-        page = decode_page(body, 1)
+        page = examine(decode(body, 1))
         assert isinstance(page, Page)
         assert page.cursor
         assert all(type(recording["interactionId"]) is int for recording in page.recordings())

@@ -15,7 +15,7 @@ from tap_focus.errors import (
     FocusError,
     UnusableRecordingError,
 )
-from tap_focus.feed import Page, decode_page, walk
+from tap_focus.feed import Answer, Page, decode, examine, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,10 @@ def body(*recordings: Any, cursor: Any = "next") -> bytes:
     return json.dumps({"recordings": recordings, "nextCursorId": cursor}).encode()
 
 
+def page_of(answer: bytes, number: int, known: frozenset[str] = frozenset()) -> Page:
+    return examine(decode(answer, number), known)
+
+
 class Pages:
     """A feed in memory: an answer for each cursor, and what was asked."""
 
@@ -34,7 +38,7 @@ class Pages:
         self.answers = answers
         self.asked: list[dict[str, str]] = []
 
-    def __call__(self, params: dict[str, str], decode: Callable[[bytes], Page]) -> Page:
+    def __call__(self, params: dict[str, str], decode: Callable[[bytes], Answer]) -> Answer:
         self.asked.append(params)
         answer = self.answers[params.get("cursorId")]
         if isinstance(answer, Exception):
@@ -74,7 +78,7 @@ def test_the_next_page_is_fetched_while_this_one_is_used_and_no_more() -> None:
     asked = threading.Semaphore(0)
     pages = Pages({None: body(one(1), cursor="a"), "a": body(one(2), cursor="b"), "b": body()})
 
-    def fetch(params: dict[str, str], decode: Callable[[bytes], Page]) -> Page:
+    def fetch(params: dict[str, str], decode: Callable[[bytes], Answer]) -> Answer:
         asked.release()
         return pages(params, decode)
 
@@ -137,8 +141,6 @@ def test_a_cursor_is_sent_exactly_as_it_came() -> None:
         body(cursor=None),
         body(cursor=""),
         body(cursor=5),
-        body("Jane Smith"),
-        body(None),
         b'{"recordings": null, "nextCursorId": "a"}',
         b'{"recordings": {"a": "Jane Smith"}, "nextCursorId": "a"}',
         body(one(1))[:-5],
@@ -153,14 +155,17 @@ def test_a_cursor_is_sent_exactly_as_it_came() -> None:
 )
 def test_what_is_no_page_is_told_without_its_content(answer: bytes) -> None:
     with pytest.raises(BadAnswerError, match="page 7 of this run") as caught:
-        decode_page(answer, 7)
+        page_of(answer, 7)
     assert SECRET not in "".join(format_exception(caught.value))
 
 
 @pytest.mark.parametrize(
     "recording",
     [
-        {},
+        SECRET,
+        None,
+        [SECRET],
+        {"name": SECRET},
         {"interactionId": None},
         {"interactionId": "1"},
         {"interactionId": True},
@@ -169,17 +174,17 @@ def test_what_is_no_page_is_told_without_its_content(answer: bytes) -> None:
         {"InteractionId": 1},
     ],
 )
-def test_a_recording_without_an_id_is_told_by_its_place(recording: dict[str, Any]) -> None:
+def test_a_recording_without_an_id_is_told_by_its_place(recording: Any) -> None:
     with pytest.raises(UnusableRecordingError, match="Recording 2 of page 3") as caught:
-        decode_page(body(one(1), {**recording, "name": SECRET}), 3)
-    assert SECRET not in str(caught.value)
+        page_of(body(one(1), recording), 3)
+    assert SECRET not in "".join(format_exception(caught.value))
 
 
 @pytest.mark.parametrize("value", ["1e9999999999999999999", "[" * 2000 + "]" * 2000])
 def test_a_recording_that_cannot_be_decoded_is_told_by_its_place(value: str) -> None:
     text = f'{{"recordings": [{{"interactionId": 1, "a": {value}}}], "nextCursorId": "n"}}'
     try:
-        page = decode_page(text.encode(), 3)
+        page = page_of(text.encode(), 3)
     except FocusError as error:
         assert "page 3" in str(error)  # noqa: PT017 - some depth fails at once, some later
     else:
@@ -190,7 +195,7 @@ def test_a_recording_that_cannot_be_decoded_is_told_by_its_place(value: str) -> 
 def test_a_recording_that_is_too_large_is_told_by_its_place() -> None:
     text = '{"recordings": [{"interactionId": 1, "a": "%s"}], "nextCursorId": "n"}'
     with pytest.raises(UnusableRecordingError, match=r"Recording 1 of page 3 .* 16 MiB"):
-        decode_page((text % ("x" * (16 << 20))).encode(), 3)
+        page_of((text % ("x" * (16 << 20))).encode(), 3)
 
 
 def test_a_cursor_of_this_run_that_is_refused_is_no_reason_to_read_all_again() -> None:
@@ -208,12 +213,12 @@ def test_a_page_tells_which_recordings_are_plain_and_its_latest_start() -> None:
         {"interactionId": 3, "startDatetimeUTC": 5},
     ]
     known = frozenset({"interactionId", "startDatetimeUTC", "type"})
-    page = decode_page(body(*recordings), 1, known)
+    page = page_of(body(*recordings), 1, known)
     assert page.plain == [True, False, True]
     assert page.latest == "2025-01-03"
     pretty = json.dumps({"recordings": recordings, "nextCursorId": "n"}, indent=1).encode()
-    assert decode_page(pretty, 1, known).plain == [False] * 3
-    assert list(decode_page(pretty, 1, known).recordings()) == recordings
+    assert page_of(pretty, 1, known).plain == [False] * 3
+    assert list(page_of(pretty, 1, known).recordings()) == recordings
 
 
 def test_values_are_kept_digit_by_digit() -> None:
@@ -222,7 +227,7 @@ def test_values_are_kept_digit_by_digit() -> None:
         '"b": 123456789012345678.123456789, "c": -0.0, "d": 1E400, "e": "\\u0000\\ud83d\\ude00"}],'
         ' "nextCursorId": "n", "more": 1}'
     )
-    (recording,) = decode_page(text.encode(), 1).recordings()
+    (recording,) = page_of(text.encode(), 1).recordings()
     assert recording == {
         "interactionId": 12345678901234567890123,
         "a": Decimal("0.10"),
@@ -238,5 +243,5 @@ def test_half_a_surrogate_pair_is_kept() -> None:
     text = (
         '{"recordings": [{"interactionId": 1, "a": "x\\ud83dy", "b": 0.10}], "nextCursorId": "n"}'
     )
-    (recording,) = decode_page(text.encode(), 1).recordings()
+    (recording,) = page_of(text.encode(), 1).recordings()
     assert recording == {"interactionId": 1, "a": "x\ud83dy", "b": Decimal("0.10")}
