@@ -18,6 +18,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from conftest import BIN, ROOT, clean_environment
+from faulty import Focus, page
 from jsonschema import Draft202012Validator
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
@@ -183,6 +184,44 @@ def test_recordings_get_into_postgres_and_later_only_what_is_new(
     meltano.ok("run", "--full-refresh", *pipeline[1:], **warehouse.environment)
     assert_holds(warehouse, sandbox)
     assert cursor_queries(sandbox)[asked] == {"numberOfResults": "100"}
+
+
+ODD_TEXTS = (
+    "tab\tline\nreturn\r\\backslash\\n \\. \\N",
+    '"quotes" and \'others\' {"a": [1]} {a,b} $1 %s',
+    "é 😀 \u2028 \ufeff \x01 \x7f",
+    "\\N",
+    "NULL",
+    "",
+    " ",
+)
+
+
+def test_every_character_gets_into_postgres(warehouse: Warehouse, tmp_path: Path) -> None:
+    """The loader's COPY has escapes of its own."""
+    recordings: list[dict[str, Any]] = [
+        {
+            "interactionId": number,
+            "startDatetimeUTC": "2025-05-01T09:01:10.956Z",
+            "durationInSeconds": 123456789.123456,
+            "transcriptSnippet": text,
+            "endpoints": [{"person": None, "endpoint": {"endpoint": text}}, None],
+            "tags": [*ODD_TEXTS, None],
+            "legalHolds": {"a": [*ODD_TEXTS, None, True, 1.5]},
+            "isPrivateReason": text,
+            "optional": {text: text},
+        }
+        for number, text in enumerate(ODD_TEXTS)
+    ]
+    with Focus({None: page(recordings, "a"), "a": page([], "b")}) as focus:
+        pipeline = ("run", "tap-focus", "target-postgres")
+        Meltano(tmp_path, focus.settings).ok(*pipeline, **warehouse.environment)
+    rows = warehouse.rows()
+    assert len(rows) == len(recordings)
+    for recording in recordings:
+        row = rows[recording["interactionId"]]
+        wanted = as_in_postgres({"endDatetimeUTC": None, "retainUntil": None, **recording})
+        assert {name: row[name] for name in wanted} == wanted
 
 
 def test_recordings_get_into_json_lines(meltano: Meltano, sandbox: Sandbox, tmp_path: Path) -> None:
