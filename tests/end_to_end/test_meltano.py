@@ -29,19 +29,20 @@ from tap_focus.sandbox import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# They share the checkout's .meltano folder.
-pytestmark = pytest.mark.xdist_group("meltano")
-
 DATE_TIMES = ("startDatetimeUTC", "endDatetimeUTC", "retainUntil")
 
 
 class Meltano:
-    """The checkout's Meltano project, with a state of its own."""
+    """The checkout's Meltano project in a folder of its own, with the plugins of the checkout."""
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        (folder / "meltano.yml").write_text((ROOT / "meltano.yml").read_text("utf-8"), "utf-8")
+        (folder / ".meltano").mkdir()
+        for kind in ("extractors", "loaders"):
+            (folder / ".meltano" / kind).symlink_to(ROOT / ".meltano" / kind)
         self.environment = {
             **clean_environment(),
-            "MELTANO_DATABASE_URI": f"sqlite:///{folder}/meltano.db",
             "NO_COLOR": "1",
             **{f"TAP_FOCUS_{name.upper()}": str(value) for name, value in settings.items()},
         }
@@ -54,7 +55,7 @@ class Meltano:
             text=True,
             encoding="utf-8",
             stdin=subprocess.DEVNULL,
-            cwd=ROOT,
+            cwd=self.folder,
             env={**self.environment, **environment},
             timeout=300,
         )
@@ -236,9 +237,7 @@ def test_recordings_get_into_json_lines(meltano: Meltano, sandbox: Sandbox, tmp_
     assert [{k: v for k, v in row.items() if k not in extra} for row in rows] == sandbox.feed()
 
 
-def test_the_sandbox_plugin_needs_no_setting(
-    meltano: Meltano, warehouse: Warehouse, tmp_path: Path
-) -> None:
+def test_the_sandbox_plugin_needs_no_setting(warehouse: Warehouse, tmp_path: Path) -> None:
     meltano = Meltano(tmp_path, {})
     sized = {"FOCUS_SANDBOX_RECORDS": "40", **warehouse.environment}
     meltano.ok("run", "tap-focus-sandbox", "target-postgres", **sized)
@@ -247,7 +246,7 @@ def test_the_sandbox_plugin_needs_no_setting(
 
 @pytest.mark.case(6)
 def test_nothing_is_lost_when_meltano_is_killed_again_and_again(
-    meltano: Meltano, warehouse: Warehouse, tmp_path: Path
+    warehouse: Warehouse, tmp_path: Path
 ) -> None:
     dice = random.Random(6)
     with Sandbox(records=400, seed=7, live_every=0, latency=0.05) as focus:
@@ -261,7 +260,7 @@ def test_nothing_is_lost_when_meltano_is_killed_again_and_again(
                 [str(BIN / "meltano"), *pipeline],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                cwd=ROOT,
+                cwd=meltano.folder,
                 env={**meltano.environment, **environment},
                 start_new_session=True,
             )
@@ -318,14 +317,13 @@ def test_selection_reaches_the_warehouse(
     assert warehouse.rows().keys() == sandbox.latest().keys()
 
 
-def test_selecting_by_meltanos_command_changes_one_line(meltano: Meltano, tmp_path: Path) -> None:
-    project = (ROOT / "meltano.yml").read_text("utf-8")
-    (tmp_path / "meltano.yml").write_text(project, "utf-8")
-    meltano.ok("--cwd", str(tmp_path), "select", "--exclude", "tap-focus", "recordings", "tags")
-    changed = (tmp_path / "meltano.yml").read_text("utf-8").splitlines()
-    added = [line for line in changed if line not in project.splitlines()]
-    assert added == ["    - '!recordings.tags'"]
-    assert len(changed) == len(project.splitlines()) + 1
+def test_selecting_by_meltanos_command_changes_one_line(meltano: Meltano) -> None:
+    project = meltano.folder / "meltano.yml"
+    before = project.read_text("utf-8").splitlines()
+    meltano.ok("select", "--exclude", "tap-focus", "recordings", "tags")
+    after = project.read_text("utf-8").splitlines()
+    assert [line for line in after if line not in before] == ["    - '!recordings.tags'"]
+    assert len(after) == len(before) + 1
 
 
 def test_meltano_can_test_the_settings(meltano: Meltano) -> None:
