@@ -9,7 +9,6 @@ import typing as t
 from collections import deque
 from contextlib import suppress
 from decimal import Decimal
-from functools import cache
 from itertools import count
 
 import msgspec
@@ -18,7 +17,7 @@ from tap_focus.background import Background, result
 from tap_focus.errors import BadAnswerError, CursorRefusedError, UnusableRecordingError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Future
 
 KEY = "interactionId"
@@ -28,6 +27,9 @@ _REMEMBERED_CURSORS = 1000
 """How far back a cursor is recognised that came before; memory must not grow with the feed."""
 
 Recording = dict[str, t.Any]
+
+PlainDecoder = msgspec.json.Decoder[t.Any]
+"""Made by `decoder_of_plain`."""
 
 
 class Answer(t.NamedTuple):
@@ -51,7 +53,7 @@ class Page(t.NamedTuple):
 
     Attributes:
         raws: each recording's own JSON; of a page with half surrogate pairs, decoded.
-        plain: for each, whether it is of one line's bytes and has no field but the known ones.
+        plain: for each, whether it is of one line's bytes and all its fields are of known types.
         cursor: the opaque text that continues after this page; never empty.
         latest: the latest `startDatetimeUTC` among them; empty where there is none.
         number: which page of this run it is, from 1.
@@ -99,7 +101,7 @@ def walk(  # noqa: PLR0913 - each is named by its caller
     page_size: int,
     cursor: str | None,
     from_date: str | None = None,
-    known: frozenset[str] = frozenset(),
+    plain: PlainDecoder | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[Page]:
     """Walk the feed from a cursor, or from a date, or from its beginning, until up to date.
@@ -109,7 +111,7 @@ def walk(  # noqa: PLR0913 - each is named by its caller
         page_size: recordings to ask for at once.
         cursor: where to go on; sent exactly as it was given.
         from_date: where to begin without a cursor, as `YYYY-MM-DDTHH:MM:SSZ`; never sent with one.
-        known: the fields that a plain recording may have.
+        plain: tells which recordings are plain; without it none is.
         check: called for each page and several times a second while one is waited for; may raise,
             to give up.
 
@@ -148,7 +150,7 @@ def walk(  # noqa: PLR0913 - each is named by its caller
         seen.append(hash(answer.cursor))
         if answer.raws and not goes_back:
             coming = begin({"cursorId": answer.cursor}, number + 1)
-        yield examine(answer, known)
+        yield examine(answer, plain)
         if not answer.raws:
             return
         if goes_back:
@@ -180,18 +182,18 @@ def decode(body: bytes, number: int) -> Answer:
     return Answer([*page.recordings], page.nextCursorId, number, one_line=one_line)
 
 
-def examine(answer: Answer, known: frozenset[str] = frozenset()) -> Page:
+def examine(answer: Answer, plain_decoder: PlainDecoder | None = None) -> Page:
     """See that each recording has an id, and which are plain.
 
     Args:
         answer: of Focus.
-        known: the fields that a plain recording may have.
+        plain_decoder: tells which recordings are plain; without it none is.
 
     Raises:
         UnusableRecordingError: a recording has no `interactionId`, or one that is no integer, or
             is larger than 16 MiB.
     """
-    decode_plain = _plain_decoder(known).decode if answer.one_line else None
+    decode_plain = plain_decoder.decode if plain_decoder and answer.one_line else None
     heads, plain = [], []
     with suppress(msgspec.ValidationError):
         if decode_plain:
@@ -222,6 +224,18 @@ def _check_utf8(body: bytes) -> None:
         decoder.decode(b"", final=True)
 
 
+def decoder_of_plain(types: Mapping[str, str | None]) -> PlainDecoder:
+    """Return what decodes a recording's head, and fails unless all its fields are as expected.
+
+    Args:
+        types: the fields that a recording may have, each with its JSON type or None for any; each
+            may be null or missing, but for the id.
+    """
+    others = [(name, _PLAIN_TYPES[kind], None) for name, kind in types.items() if name != KEY]
+    plain = msgspec.defstruct("Plain", others, bases=(_Head,), forbid_unknown_fields=True)
+    return msgspec.json.Decoder(plain)
+
+
 class _RawPage(msgspec.Struct):
     recordings: list[msgspec.Raw]
     nextCursorId: t.Annotated[str, msgspec.Meta(min_length=1)]  # noqa: N815 - Focus's name
@@ -237,6 +251,16 @@ class _Head(msgspec.Struct):
     startDatetimeUTC: t.Any = None  # noqa: N815 - Focus's name
 
 
+# What is inside of arrays and objects is passed over.
+_PLAIN_TYPES: dict[str | None, t.Any] = {
+    None: msgspec.Raw,
+    "string": str | None,
+    "integer": int | None,
+    "number": int | float | None,
+    "boolean": bool | None,
+    "array": list[msgspec.Raw] | None,
+    "object": dict[str, msgspec.Raw] | None,
+}
 _PAGE = msgspec.json.Decoder(_RawPage)
 _HEAD = msgspec.json.Decoder(_Head)
 _RECORDING = msgspec.json.Decoder(Recording, float_hook=Decimal)
@@ -250,16 +274,6 @@ _WRITTEN = (
     "All pages before it are written and bookmarked. Run again later; if it lasts, tell Focus's "
     "support, with the time of this message."
 )
-
-
-@cache
-def _plain_decoder(known: frozenset[str]) -> msgspec.json.Decoder[t.Any]:
-    """Return what decodes a recording's head, and fails on a field that is not known."""
-    others = [
-        (name, msgspec.Raw, msgspec.Raw()) for name in sorted(known - set(_Head.__struct_fields__))
-    ]
-    plain = msgspec.defstruct("Plain", others, bases=(_Head,), forbid_unknown_fields=True)
-    return msgspec.json.Decoder(plain)
 
 
 def _head(raw: t.Any, place: int, number: int) -> _Head:

@@ -7,6 +7,7 @@ null in it has no known type and takes any JSON value. Objects are open to field
 from __future__ import annotations
 
 import typing as t
+from decimal import Decimal
 
 from singer_sdk import typing as th
 
@@ -177,8 +178,8 @@ RECORDING_FIELDS: tuple[th.Property[t.Any], ...] = (
 ADDITIONAL_FIELDS = th.Property(
     "additionalFields",
     OpenObjectType(),
-    description="Fields that Focus sent and this dictionary does not know, by name; null as a "
-    "rule. The log names each once.",
+    description="Fields that Focus sent and this dictionary does not know, or knows with another "
+    "type, by name; null as a rule. The log names each once.",
 )
 
 NEXT_CURSOR = th.Property(
@@ -192,11 +193,35 @@ RECORDINGS: dict[str, t.Any] = th.PropertiesList(
     *RECORDING_FIELDS, ADDITIONAL_FIELDS, NEXT_CURSOR
 ).to_dict()
 
-KNOWN_FIELDS = frozenset(field.name for field in RECORDING_FIELDS)
+TYPES: dict[str, str | None] = {
+    field.name: None
+    if isinstance(field.wrapped, AnyType)
+    else field.to_dict()[field.name]["type"][0]
+    for field in RECORDING_FIELDS
+}
+"""The known fields, each with its JSON type, None for any."""
 
-FIELDS_OF_ANY_TYPE = tuple(
-    field.name for field in RECORDING_FIELDS if isinstance(field.wrapped, AnyType)
-)
+_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, Decimal),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+}
+
+
+def fits(name: str, value: object) -> bool:
+    """Whether a field is known, and a value null or of its type.
+
+    Not every loader looks: one that takes the characters of a text for the elements of an array
+    would store something else than Focus sent, and say nothing.
+    """
+    if name not in TYPES:
+        return False
+    kind = TYPES[name]
+    return value is None or kind is None or type(value) in _PYTHON_TYPES[kind]
+
 
 RECORDING_MEDIA: dict[str, t.Any] = th.PropertiesList(
     th.Property(

@@ -17,7 +17,7 @@ from tap_focus import schemas
 from tap_focus.background import Background, result
 from tap_focus.bookmark import REPLICATION_KEY, Bookmark
 from tap_focus.errors import TooManyFailedError
-from tap_focus.feed import KEY, Page, Recording, walk
+from tap_focus.feed import KEY, Page, Recording, decoder_of_plain, walk
 from tap_focus.media import COPIED
 from tap_focus.passthrough import may_pass, record_messages
 from tap_focus.progress import MediaProgress, Progress
@@ -35,6 +35,8 @@ if t.TYPE_CHECKING:
     from tap_focus.tap import TapFocus
 
     Row = dict[str, t.Any]
+
+_PLAIN = decoder_of_plain(schemas.TYPES)
 
 _NAMED_FIELDS = 100
 """How many unknown fields are named in the log at most: a hostile feed must not flood it."""
@@ -178,7 +180,7 @@ class CursorStream(Stream, abc.ABC):
             page_size=self.config["page_size"],
             cursor=cursor,
             from_date=to_utc(start) if start else None,
-            known=schemas.KNOWN_FIELDS,
+            plain=_PLAIN,
             check=self._tap.message_writer.check,
         )
 
@@ -227,9 +229,10 @@ class RecordingsStream(CursorStream):
         self._pass(passing, page.cursor)
 
     def _row(self, recording: Recording, cursor: str) -> Row:
-        """Make a row: the fields that are known, the others apart, and the cursor."""
-        unknown = recording.keys() - schemas.KNOWN_FIELDS
-        row = {name: recording[name] for name in recording if name not in unknown}
+        """Make a row: the fields that are as expected, the others apart, and the cursor."""
+        unknown = {name for name, value in recording.items() if not schemas.fits(name, value)}
+        row = dict.fromkeys(unknown & schemas.TYPES.keys())
+        row |= {name: recording[name] for name in recording if name not in unknown}
         row["additionalFields"] = self._additional(recording, unknown) if unknown else None
         row["nextCursorId"] = cursor
         return row
@@ -259,8 +262,8 @@ class RecordingsStream(CursorStream):
         It does so itself for objects and arrays, and would leave `5` a number.
         """
         if self._flattened:
-            for name in schemas.FIELDS_OF_ANY_TYPE:
-                if not isinstance(row.get(name), (str, dict, list, type(None))):
+            for name, kind in schemas.TYPES.items():
+                if kind is None and not isinstance(row.get(name), (str, dict, list, type(None))):
                     row[name] = serialize_json(row[name])
         return row
 
@@ -273,8 +276,9 @@ class RecordingsStream(CursorStream):
             if len(self._unknown_fields) == _NAMED_FIELDS:
                 break
             self._unknown_fields.add(name)
+            what = "with a type that is new" if name in schemas.TYPES else "that is new"
             self.logger.warning(
-                "Focus sent a field that is new: %.80r; it is kept in additionalFields", name
+                "Focus sent a field %s: %.80r; it is kept in additionalFields", what, name
             )
         return {name: recording[name] for name in recording if name in unknown}
 

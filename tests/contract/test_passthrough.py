@@ -16,7 +16,7 @@ from singer_sdk import Stream
 from singer_sdk.mapper import SameRecordTransform
 
 from tap_focus import schemas
-from tap_focus.feed import decode, examine
+from tap_focus.feed import decode, decoder_of_plain, examine
 from tap_focus.passthrough import may_pass
 from tap_focus.tap import TapFocus
 
@@ -37,7 +37,7 @@ JSON = st.recursive(
 RECORDING = st.builds(
     lambda key, known, other: {**other, **known, "interactionId": key},
     st.integers(),
-    st.dictionaries(st.sampled_from(sorted(schemas.KNOWN_FIELDS - {"interactionId"})), JSON),
+    st.dictionaries(st.sampled_from(sorted(schemas.TYPES.keys() - {"interactionId"})), JSON),
     st.just({}) | st.dictionaries(st.text(), JSON, max_size=2),
 )
 
@@ -51,7 +51,7 @@ def messages(stream: Any, body: bytes) -> list[dict[str, Any]]:
     """What the stream writes for one page, by the SDK's own loop."""
     out = io.TextIOWrapper(io.BytesIO())
     answers = decode(body, 1), decode(page([], "end"), 2)
-    pages = [examine(answer, schemas.KNOWN_FIELDS) for answer in answers]
+    pages = [examine(answer, decoder_of_plain(schemas.TYPES)) for answer in answers]
     stream._pages = lambda: iter(pages)
     kept, sys.stdout = sys.stdout, out
     try:

@@ -85,6 +85,27 @@ def test_a_new_field_is_kept_and_named_once(tap: Tap) -> None:
 
 
 @case(25)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_field_of_another_type_is_kept_and_named_once(tap: Tap, indent: int | None) -> None:
+    odd = {"endpoints": {"name": NAME}, "isPrivate": 1, "commentsCount": "7", "type": [NAME]}
+    pages = feed(3)
+    first = json.loads(pages[None])
+    first["recordings"][0] |= odd
+    first["recordings"][2] |= odd
+    pages[None] = json.dumps(first, indent=indent).encode()
+    with Focus(pages) as focus:
+        run = tap(config=settings(focus))
+    assert run.code == 0
+    for record in (run.records[0], run.records[2]):
+        assert record["additionalFields"] == odd
+        assert {name: record[name] for name in odd} == dict.fromkeys(odd)
+    assert run.records[1]["additionalFields"] is None
+    for name in odd:
+        assert run.log.count(f"Focus sent a field with a type that is new: '{name}'") == 1
+    assert NAME not in run.log
+
+
+@case(25)
 def test_a_flood_of_new_fields_does_not_flood_the_log(tap: Tap) -> None:
     fields = {f"field {n}": n for n in range(5000)}
     pages = {None: page([recording(1, **fields)], "a"), "a": page([], "a")}

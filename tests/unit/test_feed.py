@@ -15,7 +15,7 @@ from tap_focus.errors import (
     FocusError,
     UnusableRecordingError,
 )
-from tap_focus.feed import Answer, Page, decode, examine, walk
+from tap_focus.feed import Answer, Page, decode, decoder_of_plain, examine, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,8 +27,8 @@ def body(*recordings: Any, cursor: Any = "next") -> bytes:
     return json.dumps({"recordings": recordings, "nextCursorId": cursor}).encode()
 
 
-def page_of(answer: bytes, number: int, known: frozenset[str] = frozenset()) -> Page:
-    return examine(decode(answer, number), known)
+def page_of(answer: bytes, number: int, **types: str | None) -> Page:
+    return examine(decode(answer, number), decoder_of_plain(types))
 
 
 class Pages:
@@ -222,14 +222,31 @@ def test_a_page_tells_which_recordings_are_plain_and_its_latest_start() -> None:
         {"interactionId": 1, "startDatetimeUTC": "2025-01-02", "type": "teams"},
         {"interactionId": 2, "startDatetimeUTC": "2025-01-03", "new": 1},
         {"interactionId": 3, "startDatetimeUTC": 5},
+        {"interactionId": 4, "startDatetimeUTC": None, "type": None, "any": {"a": [1]}},
     ]
-    known = frozenset({"interactionId", "startDatetimeUTC", "type"})
-    page = page_of(body(*recordings), 1, known)
-    assert page.plain == [True, False, True]
+    types = {"interactionId": "integer", "startDatetimeUTC": "string", "type": "string"}
+    page = page_of(body(*recordings), 1, **types, any=None)
+    assert page.plain == [True, False, False, True]
     assert page.latest == "2025-01-03"
     pretty = json.dumps({"recordings": recordings, "nextCursorId": "n"}, indent=1).encode()
-    assert page_of(pretty, 1, known).plain == [False] * 3
-    assert list(page_of(pretty, 1, known).recordings()) == recordings
+    assert page_of(pretty, 1, **types).plain == [False] * 4
+    assert list(page_of(pretty, 1, **types).recordings()) == recordings
+
+
+@pytest.mark.parametrize("kind", ["string", "integer", "number", "boolean", "array", "object"])
+def test_a_plain_recording_has_values_of_the_known_types_or_null(kind: str) -> None:
+    values: dict[str, list[str]] = {
+        "string": ['"text"'],
+        "integer": ["7", "123456789012345678901234"],
+        "number": ["7", "1.50", "-0.0", "1e3"],
+        "boolean": ["true"],
+        "array": ["[]", '[1, "x", {"a": []}]'],
+        "object": ["{}", '{"a": {"b": 1}}'],
+    }
+    good = {*values[kind], "null"} | (set(values["integer"]) if kind == "number" else set())
+    for value in {"null"}.union(*values.values()):
+        plain = page_of(page_with(value), 1, a=kind).plain
+        assert plain == [value in good], value
 
 
 def test_values_are_kept_digit_by_digit() -> None:
