@@ -251,15 +251,22 @@ class _Head(msgspec.Struct):
     startDatetimeUTC: t.Any = None  # noqa: N815 - Focus's name
 
 
-# What is inside of arrays and objects is passed over.
+class _Array(msgspec.Struct, array_like=True):
+    """Any array; of a structure without fields, msgspec passes over what there is."""
+
+
+class _Object(msgspec.Struct):
+    """Any object, likewise."""
+
+
 _PLAIN_TYPES: dict[str | None, t.Any] = {
     None: msgspec.Raw,
     "string": str | None,
     "integer": int | None,
     "number": int | float | None,
     "boolean": bool | None,
-    "array": list[msgspec.Raw] | None,
-    "object": dict[str, msgspec.Raw] | None,
+    "array": _Array | None,
+    "object": _Object | None,
 }
 _PAGE = msgspec.json.Decoder(_RawPage)
 _HEAD = msgspec.json.Decoder(_Head)
