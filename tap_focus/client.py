@@ -7,6 +7,7 @@ alone: no body, header, key, token or cursor ever stands in an error or a log li
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 import typing as t
 from http.client import HTTPException
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 import urllib3
+from requests.utils import get_environ_proxies
 
 from tap_focus.auth import Token, TokenKeeper
 from tap_focus.connection import Adapter, Deadline, deadline
@@ -44,6 +46,9 @@ MAX_CONNECTIONS = 64
 DEADLINE_FACTOR = 5
 """One try may last this many times `request_timeout` in all, however steadily bytes drip in."""
 
+_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Variables of the environment that name one, the first before the second."""
+
 _CHUNK = 256 * 1024
 _BROKEN = (
     requests.RequestException,
@@ -59,18 +64,6 @@ _PASSING_STATUSES = frozenset({408, 425, 429})
 T = t.TypeVar("T")
 Use = t.Callable[[requests.Response, Deadline], T]
 """Reads a good answer, bounded in time by the deadline, and makes something of it."""
-
-
-class _Bearer(requests.auth.AuthBase):
-    """Sets the token, and by being there keeps requests from looking into `.netrc`."""
-
-    def __init__(self, token: Token | None) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token:
-            request.headers["Authorization"] = self._token.header
-        return request
 
 
 class _Session(requests.Session):
@@ -126,6 +119,12 @@ class Client:
         self._timeout = request_timeout
         self._max_tries = max_retries
         self._session = _Session()
+        # What there is in the environment is looked at once; a `.netrc` never.
+        self._session.trust_env = False
+        self._session.verify = next(filter(None, map(os.environ.get, _CA_BUNDLES)), True)
+        # Plain http is for this machine alone, and a proxy may be another.
+        if base_url.startswith("https:"):
+            self._session.proxies = get_environ_proxies(base_url)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, Adapter(pool_maxsize=MAX_CONNECTIONS))
         self._session.headers.update(
@@ -237,7 +236,14 @@ class Client:
         return retry(attempt, what=what, host=self._host, tries=self._max_tries)
 
     def _try(
-        self, method: str, path: str, use: Use[T], *, token: Token | None = None, **kwargs: t.Any
+        self,
+        method: str,
+        path: str,
+        use: Use[T],
+        *,
+        token: Token | None = None,
+        headers: dict[str, str] | None = None,
+        **kwargs: t.Any,
     ) -> T:
         """Send one request, and return what `use` makes of a good answer."""
         with deadline(self._timeout * DEADLINE_FACTOR) as limit:
@@ -245,10 +251,8 @@ class Client:
                 with self._session.request(
                     method,
                     self._base_url + path,
-                    auth=_Bearer(token),
+                    headers={"Authorization": token.header if token else None, **(headers or {})},
                     timeout=self._timeout,
-                    # Plain http is for this machine alone, and a proxy may be another.
-                    proxies={"http": ""},
                     stream=True,
                     **kwargs,
                 ) as response:
@@ -268,7 +272,7 @@ class Client:
             except OSError as error:
                 # requests says so, and nothing else, of a CA bundle that it cannot find.
                 raise RefusedError(
-                    "The CA bundle that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be read. "
+                    f"The CA bundle that {' or '.join(_CA_BUNDLES)} names cannot be read. "
                     "Mend the variable's path."
                 ) from error
 

@@ -23,8 +23,8 @@ if t.TYPE_CHECKING:
 
 _thread = threading.local()
 
-_AGAIN = 0.2
-"""Seconds between two attempts to hang up."""
+_LOOK_EVERY = 0.2
+"""Seconds between two looks at the deadlines; and, after one, between two attempts to hang up."""
 
 
 class Deadline:
@@ -39,42 +39,61 @@ class Deadline:
         self.passed = False
         self.connection: HTTPConnection | None = None
         self._until = time.monotonic() + seconds
-        self._over = threading.Event()
 
     def allow(self, seconds: float) -> None:
         """Grant more time: for a large file, as its bytes arrive."""
         self._until += seconds
 
-    def watch(self) -> None:
-        """Wait for the end of the time, or of the block; a thread of its own does."""
-        while (left := self._until - time.monotonic()) > 0:
-            if self._over.wait(left):
-                return
+    def look(self) -> None:
+        """Hang up if the time is over; again and again, as a connection may be about to be made."""
+        if time.monotonic() < self._until:
+            return
         self.passed = True
-        # Again and again: the connection may be about to be made.
-        while True:
-            sock = self.connection and self.connection.sock
-            if sock:
-                with suppress(OSError):  # the other side may have been faster
-                    # As if it were no TLS socket, whose own method would end the encryption first.
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            if self._over.wait(_AGAIN):
-                return
+        if self.connection and (sock := self.connection.sock):
+            with suppress(OSError):  # the other side may have been faster
+                # As if it were no TLS socket, whose own method would end the encryption first.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
-    def end(self) -> None:
-        """Stop watching."""
-        self._over.set()
+
+class _Watch:
+    """A thread that looks at all deadlines. One for all: to start one takes time that counts."""
+
+    def __init__(self) -> None:
+        self._deadlines: set[Deadline] = set()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, limit: Deadline) -> None:
+        with self._lock:
+            self._deadlines.add(limit)
+            if not self._thread:
+                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+
+    def end(self, limit: Deadline) -> None:
+        with self._lock:
+            self._deadlines.discard(limit)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(_LOOK_EVERY)
+            with self._lock:
+                for limit in self._deadlines:
+                    limit.look()
+
+
+_watch = _Watch()
 
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[Deadline]:
     """Bound what the current thread asks and reads by an `Adapter` within the block."""
     limit = _thread.deadline = Deadline(seconds)
-    threading.Thread(target=limit.watch, name="deadline", daemon=True).start()
+    _watch.begin(limit)
     try:
         yield limit
     finally:
-        limit.end()
+        _watch.end(limit)
         _thread.deadline = None
 
 

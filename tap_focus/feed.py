@@ -5,11 +5,12 @@ from __future__ import annotations
 import codecs
 import json
 import re
+import time
 import typing as t
 from collections import deque
 from contextlib import suppress
 from decimal import Decimal
-from itertools import count
+from threading import Semaphore
 
 import msgspec
 
@@ -28,24 +29,25 @@ _REMEMBERED_CURSORS = 1000
 
 Recording = dict[str, t.Any]
 
-PlainDecoder = msgspec.json.Decoder[t.Any]
-"""Made by `decoder_of_plain`."""
-
 
 class Answer(t.NamedTuple):
     """One answer of the cursor, split into its parts; the next request needs no more.
 
     Attributes:
+        body: the whole of it.
         raws: each recording's own JSON; of a page with half surrogate pairs, decoded.
         cursor: the opaque text that continues after this page; never empty.
         number: which page of this run it is, from 1.
-        one_line: whether no recording's JSON has a line break.
     """
 
+    body: bytes
     raws: list[t.Any]
     cursor: str
     number: int
-    one_line: bool
+
+
+_Link = tuple[Answer, "Future[_Link] | None"]
+"""An answer, and what will bring the next one; None at the end."""
 
 
 class Page(t.NamedTuple):
@@ -101,7 +103,7 @@ def walk(  # noqa: PLR0913 - each is named by its caller
     page_size: int,
     cursor: str | None,
     from_date: str | None = None,
-    plain: PlainDecoder | None = None,
+    plain: Plain | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[Page]:
     """Walk the feed from a cursor, or from a date, or from its beginning, until up to date.
@@ -128,36 +130,41 @@ def walk(  # noqa: PLR0913 - each is named by its caller
     """
     start = {"cursorId": cursor} if cursor else {"fromDate": from_date} if from_date else {}
     seen = deque([hash(cursor)], maxlen=_REMEMBERED_CURSORS)
-
     background = Background(1, "fetch")
+    # One page ahead of the caller's, and each that the caller waits for.
+    allowed = Semaphore(1)
 
-    def begin(query: dict[str, str], number: int) -> Future[Answer]:
+    def page(query: dict[str, str], number: int) -> _Link:
+        allowed.acquire()
         params = {"numberOfResults": str(page_size), **query}
-        return background.begin(lambda: fetch(params, lambda body: decode(body, number)))
-
-    coming = begin(start, 1)
-    for number in count(1):
-        try:
-            answer = result(coming, check)
-        except CursorRefusedError as error:
-            if number == 1:
-                raise
-            raise BadAnswerError(
-                f"Focus refused the cursor that it had given with page {number - 1} of this run. "
-                f"{_WRITTEN}"
-            ) from error
+        answer = fetch(params, lambda body: decode(body, number))
         goes_back = hash(answer.cursor) in seen
         seen.append(hash(answer.cursor))
-        if answer.raws and not goes_back:
-            coming = begin({"cursorId": answer.cursor}, number + 1)
-        yield examine(answer, plain)
-        if not answer.raws:
-            return
-        if goes_back:
+        if goes_back or not answer.raws:
+            return answer, None
+        # Begun here and not by the caller, who has the interpreter to itself once it has the page.
+        return answer, background.begin(lambda: page({"cursorId": answer.cursor}, number + 1))
+
+    answer: Answer | None = None
+    coming: Future[_Link] | None = background.begin(lambda: page(start, 1))
+    while coming:
+        allowed.release()
+        try:
+            answer, following = result(coming, check)
+        except CursorRefusedError as error:
+            if not answer:
+                raise
             raise BadAnswerError(
-                "Focus's cursor does not advance: page "
-                f"{number} of this run led back to a cursor that came before. {_WRITTEN}"
-            )
+                f"Focus refused the cursor that it had given with page {answer.number} of this "
+                f"run. {_WRITTEN}"
+            ) from error
+        yield examine(answer, plain)
+        coming = following
+    if answer and answer.raws:
+        raise BadAnswerError(
+            "Focus's cursor does not advance: page "
+            f"{answer.number} of this run led back to a cursor that came before. {_WRITTEN}"
+        )
 
 
 def decode(body: bytes, number: int) -> Answer:
@@ -171,69 +178,92 @@ def decode(body: bytes, number: int) -> Answer:
         BadAnswerError: it is not what the API promises. The text tells the place, not the content.
     """
     try:
-        _check_utf8(body)
-        page = _PAGE.decode(body)
+        page: _RawPage | _DecodedPage = _PAGE.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        decoded = _decode_leniently(body, number, error)
-        return Answer([*decoded.recordings], decoded.nextCursorId, number, one_line=False)
-    content = body.strip()
-    # A line break is never within a text: there it is escaped.
-    one_line = b"\n" not in content and b"\r" not in content
-    return Answer([*page.recordings], page.nextCursorId, number, one_line=one_line)
+        page = _decode_leniently(body, number, error)
+    return Answer(body, [*page.recordings], page.nextCursorId, number)
 
 
-def examine(answer: Answer, plain_decoder: PlainDecoder | None = None) -> Page:
-    """See that each recording has an id, and which are plain.
+def examine(answer: Answer, plain: Plain | None = None) -> Page:
+    """See that all is UTF-8, that each recording has an id, and which are plain.
 
     Args:
         answer: of Focus.
-        plain_decoder: tells which recordings are plain; without it none is.
+        plain: tells which recordings are plain; without it none is.
 
     Raises:
+        BadAnswerError: it is not UTF-8.
         UnusableRecordingError: a recording has no `interactionId`, or one that is no integer, or
             is larger than 16 MiB.
     """
-    decode_plain = plain_decoder.decode if plain_decoder and answer.one_line else None
-    heads, plain = [], []
-    with suppress(msgspec.ValidationError):
-        if decode_plain:
-            heads = [decode_plain(raw) for raw in answer.raws]
-            plain = [True] * len(heads)
-    # As a rule all are plain, and that was all.
-    for place, raw in enumerate(answer.raws[len(heads) :], start=1):
-        head = None
-        with suppress(msgspec.ValidationError):
-            head = decode_plain(raw) if decode_plain else None
-        plain.append(head is not None)
-        heads.append(head or _head(raw, place, answer.number))
+    time.sleep(0)  # the thread that asks for the next page goes first, and has little to do
+    _check_utf8(answer)
+    time.sleep(0)
+    content = answer.body.strip()
+    # A line break is never within a text: there it is escaped.
+    one_line = b"\n" not in content and b"\r" not in content
+    heads = plain.heads(answer) if plain and one_line else None
+    time.sleep(0)
+    which = [True] * len(answer.raws)
+    if heads is None:
+        found = [plain.head(raw) if plain and one_line else None for raw in answer.raws]
+        which = [head is not None for head in found]
+        heads = [
+            head or _head(raw, place, answer.number)
+            for place, (raw, head) in enumerate(zip(answer.raws, found, strict=True), start=1)
+        ]
     starts = [head.startDatetimeUTC for head in heads]
     latest = max((start for start in starts if isinstance(start, str)), default="")
-    return Page(answer.raws, plain, answer.cursor, latest, answer.number)
+    return Page(answer.raws, which, answer.cursor, latest, answer.number)
 
 
-def _check_utf8(body: bytes) -> None:
-    """Raise a ValueError if it isn't: what is passed over raw nobody else looks at.
+def _check_utf8(answer: Answer) -> None:
+    """See that it is UTF-8: what is passed over raw nobody else looks at.
 
     By pieces: of a whole page Python would make a text of four bytes a character.
     """
-    if not body.isascii():
-        decoder = _UTF8()
-        with memoryview(body) as view:
-            for start in range(0, len(view), _PIECE):
-                decoder.decode(view[start : start + _PIECE])
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(answer.body), _PIECE):
+            decoder.decode(answer.body[start : start + _PIECE])
         decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise BadAnswerError(f"Page {answer.number} of this run is not UTF-8. {_WRITTEN}") from None
 
 
-def decoder_of_plain(types: Mapping[str, str | None]) -> PlainDecoder:
-    """Return what decodes a recording's head, and fails unless all its fields are as expected.
+class Plain:
+    """Tells recordings that have no field but the known ones, each of its type."""
 
-    Args:
-        types: the fields that a recording may have, each with its JSON type or None for any; each
-            may be null or missing, but for the id.
-    """
-    others = [(name, _PLAIN_TYPES[kind], None) for name, kind in types.items() if name != KEY]
-    plain = msgspec.defstruct("Plain", others, bases=(_Head,), forbid_unknown_fields=True)
-    return msgspec.json.Decoder(plain)
+    def __init__(self, types: Mapping[str, str | None]) -> None:
+        """Prepare to tell.
+
+        Args:
+            types: the fields that a recording may have, each with its JSON type or None for any;
+                each may be null or missing, but for the id.
+        """
+        fields = [(name, _PLAIN_TYPES[kind], None) for name, kind in types.items() if name != KEY]
+        recording = msgspec.defstruct(
+            "PlainRecording", fields, bases=(_Head,), forbid_unknown_fields=True, gc=False
+        )
+        page = msgspec.defstruct("PlainPage", [("recordings", list[recording])])  # type: ignore[valid-type]
+        self._recording: msgspec.json.Decoder[t.Any] = msgspec.json.Decoder(recording)
+        self._page: msgspec.json.Decoder[t.Any] = msgspec.json.Decoder(page)
+
+    def heads(self, answer: Answer) -> list[_Head] | None:
+        """Return the heads of all recordings, if all are plain."""
+        with suppress(msgspec.DecodeError, RecursionError):
+            heads: list[_Head] = self._page.decode(answer.body).recordings
+            return heads
+        return None
+
+    def head(self, raw: t.Any) -> _Head | None:
+        """Return the head of a recording, if it is plain."""
+        if isinstance(raw, dict):  # of a page with half surrogate pairs
+            return None
+        with suppress(msgspec.ValidationError):
+            head: _Head = self._recording.decode(raw)
+            return head
+        return None
 
 
 class _RawPage(msgspec.Struct):
@@ -246,7 +276,7 @@ class _DecodedPage(msgspec.Struct):
     nextCursorId: t.Annotated[str, msgspec.Meta(min_length=1)]  # noqa: N815 - Focus's name
 
 
-class _Head(msgspec.Struct):
+class _Head(msgspec.Struct, gc=False):  # many, short-lived, and never in a cycle
     interactionId: int  # noqa: N815 - Focus's name
     startDatetimeUTC: t.Any = None  # noqa: N815 - Focus's name
 
@@ -270,9 +300,8 @@ _PLAIN_TYPES: dict[str | None, t.Any] = {
 }
 _PAGE = msgspec.json.Decoder(_RawPage)
 _HEAD = msgspec.json.Decoder(_Head)
-_RECORDING = msgspec.json.Decoder(Recording, float_hook=Decimal)
-_UTF8 = codecs.getincrementaldecoder("utf-8")
 _PIECE = 64 * 1024
+_RECORDING = msgspec.json.Decoder(Recording, float_hook=Decimal)
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB-fF]")
 _LARGEST_RECORDING = 16 * 1024 * 1024
 """Bytes: decoded it takes many times as many."""

@@ -17,7 +17,7 @@ from tap_focus import schemas
 from tap_focus.background import Background, result
 from tap_focus.bookmark import REPLICATION_KEY, Bookmark
 from tap_focus.errors import TooManyFailedError
-from tap_focus.feed import KEY, Page, Recording, decoder_of_plain, walk
+from tap_focus.feed import KEY, Page, Plain, Recording, walk
 from tap_focus.media import COPIED
 from tap_focus.passthrough import may_pass, record_messages
 from tap_focus.progress import MediaProgress, Progress
@@ -36,7 +36,7 @@ if t.TYPE_CHECKING:
 
     Row = dict[str, t.Any]
 
-_PLAIN = decoder_of_plain(schemas.TYPES)
+_PLAIN = Plain(schemas.TYPES)
 
 _NAMED_FIELDS = 100
 """How many unknown fields are named in the log at most: a hostile feed must not flood it."""
@@ -218,6 +218,9 @@ class RecordingsStream(CursorStream):
 
     def rows(self, page: Page) -> Iterator[Row]:
         """Make a row of each recording that is not passed through, and let the others pass."""
+        if self._may_pass and all(page.plain):
+            self._pass(page.raws, page.cursor)
+            return
         passing = []
         for place, plain in enumerate(page.plain):
             if plain and self._may_pass:
@@ -244,7 +247,8 @@ class RecordingsStream(CursorStream):
     def _pass(self, raws: list[t.Any], cursor: str) -> None:
         """Write records as they came, and count them as the SDK counts the others."""
         if raws:
-            self._tap.message_writer.write_lines(record_messages(self.name, raws, cursor))
+            for lines in record_messages(self.name, raws, cursor):
+                self._tap.message_writer.write_lines(lines)
             self._counter.increment(len(raws))
 
     def get_record_counter(self, **options: t.Any) -> Counter:

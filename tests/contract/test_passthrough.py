@@ -16,7 +16,7 @@ from singer_sdk import Stream
 from singer_sdk.mapper import SameRecordTransform
 
 from tap_focus import schemas
-from tap_focus.feed import decode, decoder_of_plain, examine
+from tap_focus.feed import Plain, decode, examine
 from tap_focus.passthrough import may_pass
 from tap_focus.tap import TapFocus
 
@@ -51,7 +51,7 @@ def messages(stream: Any, body: bytes) -> list[dict[str, Any]]:
     """What the stream writes for one page, by the SDK's own loop."""
     out = io.TextIOWrapper(io.BytesIO())
     answers = decode(body, 1), decode(page([], "end"), 2)
-    pages = [examine(answer, decoder_of_plain(schemas.TYPES)) for answer in answers]
+    pages = [examine(answer, Plain(schemas.TYPES)) for answer in answers]
     stream._pages = lambda: iter(pages)
     kept, sys.stdout = sys.stdout, out
     try:

@@ -15,7 +15,7 @@ from tap_focus.errors import (
     FocusError,
     UnusableRecordingError,
 )
-from tap_focus.feed import Answer, Page, decode, decoder_of_plain, examine, walk
+from tap_focus.feed import Answer, Page, Plain, decode, examine, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def body(*recordings: Any, cursor: Any = "next") -> bytes:
 
 
 def page_of(answer: bytes, number: int, **types: str | None) -> Page:
-    return examine(decode(answer, number), decoder_of_plain(types))
+    return examine(decode(answer, number), Plain(types))
 
 
 class Pages:
@@ -147,7 +147,7 @@ def test_a_cursor_is_sent_exactly_as_it_came() -> None:
         body({"a": SECRET})[:-3],
         b'{"recordings": [{"interactionId": 1, "a": NaN}], "nextCursorId": "a"}',
         b'{"recordings": [{"interactionId": 1, "a": "\\ud800", "b": NaN}], "nextCursorId": "a"}',
-        b'{"recordings": [{"interactionId": 1, "a": "Jane \xff"}], "nextCursorId": "a"}',
+        b'{"recordings": [], "nextCursorId": "Jane \xff"}',
         b'{"recordings": [{"a": ' + b"[" * 100_000,
         b'{"recordings": [{"a": "\\ud800' + b"[" * 100_000,
         b'{"recordings": [], "nextCursorId": "half \\ud83d"}',
@@ -201,6 +201,13 @@ def test_deep_nesting_is_decoded_or_told_by_its_place(depth: int) -> None:
         assert "page 3" in str(error)  # noqa: PT017 - some depth fails at once, some later
     else:
         assert isinstance(recording["a"][0], list)
+
+
+def test_what_is_not_utf_8_is_told_without_its_content() -> None:
+    answer = b'{"recordings": [{"interactionId": 1, "a": ["Jane \xff"]}], "nextCursorId": "a"}'
+    with pytest.raises(BadAnswerError, match="Page 3 of this run is not UTF-8") as caught:
+        page_of(answer, 3, a=None)
+    assert "Jane" not in "".join(format_exception(caught.value))
 
 
 def test_a_recording_that_is_too_large_is_told_by_its_place() -> None:
