@@ -66,7 +66,8 @@ class Contestant(NamedTuple):
         print(f"Installing {self.title} into .benchmarks/{self.name} …", flush=True)
         python = [str(environment / "bin" / "python"), "-m", "pip"]
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True)
-        subprocess.run([*python, "install", "--quiet", "-r", self._requirements], check=True)
+        quietly = ["--quiet", "--disable-pip-version-check"]
+        subprocess.run([*python, "install", *quietly, "-r", self._requirements], check=True)
         stamp.write_text(wanted, encoding="utf-8")
 
     @property
