@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 TAP = Path(sys.executable).parent / "tap-focus"
 KIB, MIB = 1 << 10, 1 << 20
 
+# As by default everywhere, Python keeps what it compiled: whoever runs a command a second time does
+# not wait for that again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 class Run(NamedTuple):
     """What a process took.

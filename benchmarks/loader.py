@@ -53,7 +53,7 @@ class Size(NamedTuple):
     rounds: int
 
 
-FULL, QUICK = Size(50_000, 2), Size(10_000, 1)
+FULL, QUICK = Size(100_000, 2), Size(10_000, 1)
 
 
 class Bench:
