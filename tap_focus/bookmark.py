@@ -5,9 +5,9 @@ from __future__ import annotations
 import typing as t
 
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.streams._state import StreamStateManager
 
 from tap_focus.feed import KEY
+from tap_focus.sdk import StreamStateManager
 
 REPLICATION_KEY = "nextCursorId"
 

@@ -10,11 +10,11 @@ from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
-from singer_sdk.helpers._batch import BatchConfig
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_focus.client import MAX_CONNECTIONS
 from tap_focus.media import Shard
+from tap_focus.sdk import BatchConfig
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping

@@ -27,11 +27,11 @@ if t.TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Iterator
 
-    from singer_sdk.helpers._batch import BaseBatchFileEncoding
     from singer_sdk.helpers.types import Context
     from singer_sdk.metrics import Counter
     from singer_sdk.singerlib import Catalog, RecordMessage
 
+    from tap_focus.sdk import BaseBatchFileEncoding
     from tap_focus.tap import TapFocus
 
     Row = dict[str, t.Any]

@@ -14,14 +14,12 @@ from pathlib import Path
 import click
 import msgspec
 from singer_sdk import Tap
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import (
     ConfigValidationError,
     MapExpressionError,
     StreamMapConfigError,
 )
 from singer_sdk.helpers.capabilities import TapCapabilities
-from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.singerlib import Catalog
 
 from tap_focus import settings
@@ -30,6 +28,7 @@ from tap_focus.bookmark import usable_state
 from tap_focus.client import Client, Credentials
 from tap_focus.errors import FocusError
 from tap_focus.media import Media
+from tap_focus.sdk import ConfigInput, parse_environment_config
 from tap_focus.streams import CursorStream, RecordingMediaStream, RecordingsStream
 from tap_focus.writer import MessageWriter
 
@@ -134,7 +133,7 @@ class TapFocus(Tap):
     @classmethod
     def cb_config(
         cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
-    ) -> _ConfigInput:
+    ) -> ConfigInput:
         """Read the configuration files, once; one that is none is a usage error."""
         config: dict[str, t.Any] = {}
         for path in value:
@@ -143,7 +142,7 @@ class TapFocus(Tap):
                     config |= _object(Path(path).read_text(encoding="utf-8"))
                 except (OSError, ValueError) as error:
                     raise click.BadParameter(f"{path}: {error}", ctx, param) from None
-        return _ConfigInput(config=config, parse_env="ENV" in value)
+        return ConfigInput(config=config, parse_env="ENV" in value)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

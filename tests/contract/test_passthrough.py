@@ -12,8 +12,6 @@ import pytest
 from faulty import page
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from singer_sdk import Stream
-from singer_sdk.mapper import SameRecordTransform
 
 from tap_focus import schemas
 from tap_focus.feed import Plain, decode, examine
@@ -138,16 +136,3 @@ def test_a_test_of_the_connection_takes_the_sdks_path() -> None:
     stream = make_stream()
     stream.ABORT_AT_RECORD_COUNT = 1
     assert not may_pass(stream)
-
-
-def test_the_private_names_of_the_sdk_that_the_tap_relies_on_are_there() -> None:
-    """An SDK release that changes one fails here, before it could change what is written."""
-    stream = make_stream()
-    assert stream._stream_version is None
-    for name in ("_generate_record_messages", "_sync_records", "_write_state_message"):
-        assert callable(getattr(Stream, name))
-    assert SameRecordTransform.transform is not None
-    assert any(
-        isinstance(text, str) and text.startswith("An unhandled error occurred")
-        for text in Stream.sync.__code__.co_consts
-    )
