@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from caller import Caller
+from playing import audio
 
 from tap_focus.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from faulty import Focus
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -77,6 +81,20 @@ def sandbox() -> Iterator[Sandbox]:
         yield box
 
 
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    """A Focus for tests that only read from it."""
+    with Sandbox(records=600, live_every=0) as box:
+        yield box
+
+
+@pytest.fixture
+def caller(box: Sandbox) -> Iterator[Caller]:
+    """A client of it that is logged in."""
+    with Caller(box) as caller:
+        yield caller
+
+
 @pytest.fixture
 def tap(tmp_path: Path) -> Callable[..., Run]:
     """Run the installed `tap-focus` in an empty folder, without this machine's settings."""
@@ -111,6 +129,37 @@ def tap(tmp_path: Path) -> Callable[..., Run]:
             else None,
         )
         return Run(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def audio_catalog(tap: Callable[..., Run]) -> dict[str, Any]:
+    """A catalog that selects the audio alone."""
+    catalog: dict[str, Any] = json.loads(tap("--discover").out)
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            if entry["breadcrumb"] == []:
+                entry["metadata"]["selected"] = stream["stream"] == "recording_media"
+    return catalog
+
+
+@pytest.fixture
+def archive(
+    tap: Callable[..., Run], audio_catalog: dict[str, Any], tmp_path: Path
+) -> Callable[..., Run]:
+    """Run the tap with the audio selected, into the folder `audio`."""
+
+    def run(focus: Focus, *, state: Any = None, **more: Any) -> Run:
+        focus.always.setdefault("audio", audio())
+        config = {
+            **focus.settings,
+            "request_timeout": 1,
+            "max_retries": 2,
+            "media_path": str(tmp_path / "audio"),
+            **more,
+        }
+        return tap(config=config, catalog=audio_catalog, state=state)
 
     return run
 

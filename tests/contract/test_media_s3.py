@@ -111,23 +111,12 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def catalog(tap: Callable[..., Run]) -> dict[str, Any]:
-    """The discovered catalog with the audio selected, and nothing else."""
-    found: dict[str, Any] = json.loads(tap("--discover").out)
-    for stream in found["streams"]:
-        for entry in stream["metadata"]:
-            if entry["breadcrumb"] == []:
-                entry["metadata"]["selected"] = stream["tap_stream_id"] == "recording_media"
-    return found
-
-
-@pytest.fixture
-def archive(tap: Callable[..., Run], catalog: dict[str, Any], bucket: Bucket) -> Archive:
+def archive(tap: Callable[..., Run], audio_catalog: dict[str, Any], bucket: Bucket) -> Archive:
     """Run the tap from a Focus into the bucket."""
 
     def run(focus: Sandbox | Focus, **more: Any) -> Run:
         config = {**focus.settings, "media_path": bucket.url, "max_retries": 2, **more}
-        return tap(config=config, catalog=catalog, environment=bucket.environment)
+        return tap(config=config, catalog=audio_catalog, environment=bucket.environment)
 
     return run
 
@@ -279,7 +268,7 @@ def test_a_download_that_is_cut_leaves_no_object(
 
 @case(29)
 def test_a_tap_killed_in_mid_download_leaves_no_object_and_the_next_run_completes(
-    archive: Archive, bucket: Bucket, catalog: dict[str, Any], tmp_path: Path
+    archive: Archive, bucket: Bucket, audio_catalog: dict[str, Any], tmp_path: Path
 ) -> None:
     def stall(handler: Handler, _: bytes) -> None:
         begun(handler, 18 * MIB)
@@ -287,7 +276,7 @@ def test_a_tap_killed_in_mid_download_leaves_no_object_and_the_next_run_complete
 
     with three_recordings(stall) as focus:
         settings = {**focus.settings, "media_path": bucket.url}
-        for name, content in (("config", settings), ("catalog", catalog)):
+        for name, content in (("config", settings), ("catalog", audio_catalog)):
             (tmp_path / f"{name}.json").write_text(json.dumps(content))
         process = subprocess.Popen(
             [str(BIN / "tap-focus"), "--config", "config.json", "--catalog", "catalog.json"],

@@ -10,17 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import NULL
 from expectations import assert_ends, bookmark, ids, settings
-from faulty import (
-    CURSOR,
-    Focus,
-    answering,
-    feed,
-    hang_up,
-    page,
-    recording,
-    status,
-    well,
-)
+from faulty import CURSOR, Focus, answering, feed, hang_up, page, recording, status, well
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_focus.errors import (
-    BadAnswerError,
-    CursorRefusedError,
-    FocusError,
-    UnusableRecordingError,
-)
+from tap_focus.errors import BadAnswerError, CursorRefusedError, FocusError, UnusableRecordingError
 from tap_focus.feed import Answer, Page, Plain, decode, examine, walk
 
 if TYPE_CHECKING:
