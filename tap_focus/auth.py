@@ -13,6 +13,8 @@ import typing as t
 
 import msgspec
 
+from tap_focus.errors import FocusError, LoginFailedError
+
 _RENEWAL_MARGIN = 60.0
 """Seconds before its end at which a token is no longer used, for the request's own duration."""
 
@@ -57,16 +59,28 @@ class TokenKeeper:
     """
 
     def __init__(self, login: t.Callable[[], Token]) -> None:
-        """Keep tokens that `login` fetches; its errors pass through."""
+        """Keep tokens that `login` fetches."""
         self._login = login
         self._token: Token | None = None
+        self._failure: FocusError | None = None
         self._lock = threading.Lock()
 
     def get(self) -> Token:
-        """Return a token that is not about to expire; many threads share one login."""
+        """Return a token that is not about to expire; many threads share one login.
+
+        Raises:
+            LoginFailedError: there is none. The login has tried again as often as it may, so it is
+                not asked once more for those who waited.
+        """
         with self._lock:
+            if self._failure:
+                raise LoginFailedError(self._failure)
             if self._token is None or time.monotonic() >= self._token.renew_at:
-                self._token = self._login()
+                try:
+                    self._token = self._login()
+                except FocusError as error:
+                    self._failure = error
+                    raise LoginFailedError(error) from error
             return self._token
 
     def discard(self, refused: Token) -> None:

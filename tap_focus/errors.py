@@ -42,6 +42,15 @@ class RefusedError(FocusError):
         self.status = status
 
 
+class LoginFailedError(FocusError):
+    """As its cause says, and whatever was asked for: without a login nothing can be."""
+
+    def __init__(self, cause: FocusError) -> None:
+        """Take over the text and the exit code of what the login failed with."""
+        super().__init__(str(cause))
+        self.exit_code = cause.exit_code
+
+
 class TooLargeError(FocusError):
     """Mend the configuration: an answer is larger than memory should hold; pages can be smaller."""
 

@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from faulty import CURSOR, Focus, bad_gzip, cut, cut_chunked, hang_up, redirect, slow, status
+from expectations import assert_ends
+from faulty import CURSOR, Focus, bad_gzip, cut, cut_chunked, hang_up, redirect, slow, status, well
 from playing import (
     DAY,
     SOUND,
@@ -188,6 +189,30 @@ def test_too_many_failures_end_before_the_bookmark_moves(archive: Archive) -> No
     assert len(run.errors) == 1
     assert "More than 1000 downloads" in run.errors[0]
     assert all("replication_key_value" not in json.dumps(m["value"]) for m in run.of("STATE"))
+
+
+@case(19, 31)
+@pytest.mark.parametrize("code", [400, 403, 404, 410])
+def test_a_login_that_is_refused_in_mid_run_says_nothing_of_a_recording(
+    archive: Archive, code: int
+) -> None:
+    with Focus(feed(*range(1, 20)), login=[well]) as focus:
+        focus.always |= {"login": status(code), "audio": status(401)}
+        run = archive(focus)
+        assert len(focus.logins) <= 3  # the first, and the second by both spellings
+    assert_ends(run, 78, f"was refused with status {code}", "POST /auth")
+    assert run.records == []
+    assert "replication_key_value" not in run.out
+
+
+@case(20, 31)
+def test_a_login_that_is_down_in_mid_run_is_tried_once_for_all_downloads(archive: Archive) -> None:
+    with Focus(feed(*range(1, 20)), login=[well]) as focus:
+        focus.always |= {"login": status(500), "audio": status(401)}
+        run = archive(focus)
+        assert len(focus.logins) == 3  # the first, and the two tries of the second
+    assert_ends(run, 75, "POST /authWithAPIKey failed 2 times")
+    assert run.records == []
 
 
 @case(19)

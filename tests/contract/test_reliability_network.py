@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from expectations import WAITS_LITTLE, assert_ends, ids, settings
+from expectations import WAITS_LITTLE, assert_ends, bookmark, ids, settings
 from faulty import (
     CURSOR,
     KEY,
@@ -132,6 +132,25 @@ def test_a_server_that_cannot_be_reached_ends_after_max_retries(tap: Tap, url: s
     config = {"api_url": url, "api_key": KEY, "username": "u", "client_id": 7, **WAITS_LITTLE}
     run = tap(config=config)
     assert_ends(run, 75, "POST /authWithAPIKey failed 3 times", url.split("/")[2])
+
+
+@case(10, 19)
+@pytest.mark.parametrize("code", [400, 404, 410])
+def test_a_refused_login_is_not_taken_for_a_refused_cursor(tap: Tap, code: int) -> None:
+    with Focus(feed(2), always={"login": status(code)}) as focus:
+        run = tap(config=settings(focus), state=bookmark(CURSOR))
+        assert not focus.queries
+    assert_ends(run, 78, f"was refused with status {code}", "POST /auth")
+
+
+@case(9, 19)
+@pytest.mark.parametrize("code", [400, 404])
+def test_a_login_that_is_refused_in_mid_feed_says_so(tap: Tap, code: int) -> None:
+    with Focus(feed(2, 2), cursor=[well, status(401)], login=[well]) as focus:
+        focus.always["login"] = status(code)
+        run = tap(config=settings(focus))
+    assert_ends(run, 78, f"was refused with status {code}", "POST /auth")
+    assert ids(run) == [1, 2]
 
 
 @case(17)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tap_focus.auth import Token, TokenKeeper
+from tap_focus.errors import LoginFailedError, RefusedError
 
 
 def jwt(claims: Any) -> str:
@@ -107,16 +108,16 @@ def test_many_threads_share_one_login_also_after_a_refusal() -> None:
     assert len(logins) == 2
 
 
-def test_a_login_that_fails_leaves_no_token_behind() -> None:
+def test_a_login_that_fails_is_not_asked_once_more_for_those_who_waited() -> None:
     tries: list[None] = []
 
     def login() -> Token:
         tries.append(None)
-        if len(tries) == 1:
-            raise ValueError("no")
-        return Token("yes")
+        raise RefusedError("no")
 
     keeper = TokenKeeper(login)
-    with pytest.raises(ValueError, match="no"):
-        keeper.get()
-    assert keeper.get().header == "Bearer yes"
+    for _ in range(2):
+        with pytest.raises(LoginFailedError, match="no") as caught:
+            keeper.get()
+        assert caught.value.exit_code == RefusedError.exit_code
+    assert len(tries) == 1

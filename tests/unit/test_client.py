@@ -18,6 +18,7 @@ from tap_focus.client import Client, Credentials
 from tap_focus.errors import (
     BadAnswerError,
     FocusError,
+    LoginFailedError,
     RefusedError,
     TooLargeError,
     UnavailableError,
@@ -75,8 +76,9 @@ def get_page(client: Client, **params: str) -> bytes:
 def test_what_is_no_token_is_tried_again_then_ends(client: Client, body: bytes) -> None:
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, content=body)
-        with pytest.raises(BadAnswerError, match="other than a token") as caught:
+        with pytest.raises(LoginFailedError, match="other than a token") as caught:
             get_page(client)
+        assert caught.value.exit_code == BadAnswerError.exit_code
         assert focus.call_count == 3
     assert "canary" not in str(caught.value)
 
@@ -127,8 +129,9 @@ def test_a_certificate_that_cannot_be_verified_is_not_tried_again(client: Client
         error = requests.exceptions.SSLError(f"secret {SECRET}")
         error.__cause__ = ssl.SSLCertVerificationError()
         focus.post(LOGIN, exc=error)
-        with pytest.raises(RefusedError, match="REQUESTS_CA_BUNDLE") as caught:
+        with pytest.raises(LoginFailedError, match="REQUESTS_CA_BUNDLE") as caught:
             get_page(client)
+        assert caught.value.exit_code == RefusedError.exit_code
         assert focus.call_count == 1
     assert SECRET not in str(caught.value)
 
@@ -149,8 +152,9 @@ def test_what_broke_is_said_without_the_librarys_text(
 ) -> None:
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, exc=error)
-        with pytest.raises(UnavailableError, match=words) as caught:
+        with pytest.raises(LoginFailedError, match=words) as caught:
             get_page(client)
+        assert caught.value.exit_code == UnavailableError.exit_code
         assert focus.call_count == 3
     assert SECRET not in str(caught.value)
 
@@ -175,8 +179,9 @@ def test_an_answer_larger_than_the_limit_is_refused(
 def test_a_redirect_names_its_host_at_most(client: Client, location: str) -> None:
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, status_code=307, headers={"Location": location})
-        with pytest.raises(RefusedError, match="was redirected") as caught:
+        with pytest.raises(LoginFailedError, match="was redirected") as caught:
             get_page(client)
+        assert caught.value.exit_code == RefusedError.exit_code
     assert SECRET not in str(caught.value)
 
 
