@@ -35,7 +35,11 @@ class Bookmark(StreamStateManager):
         """What an earlier run could not fetch: a list, since Meltano merges objects for ever."""
         found = self.stream_state.get("failed")
         kept = found if isinstance(found, list) else []
-        return [entry for entry in kept if isinstance(entry, dict) and type(entry.get(KEY)) is int]
+        return [
+            {**entry, "attempts": entry["attempts"] if type(entry.get("attempts")) is int else 0}
+            for entry in kept
+            if isinstance(entry, dict) and type(entry.get(KEY)) is int
+        ]
 
     def move(self, cursor: str | None, **more: t.Any) -> None:
         """Let the bookmark follow a page, all of whose records are out.

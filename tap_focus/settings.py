@@ -9,6 +9,8 @@ import typing as t
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
+from fsspec import get_filesystem_class
+from fsspec.utils import get_protocol
 from singer_sdk import typing as th
 from singer_sdk.plugin_base import JSONSchemaValidator
 
@@ -147,16 +149,21 @@ def problems(config: dict[str, t.Any], schema: dict[str, t.Any]) -> list[str]:
     Returns:
         One line for each wrong setting, beginning with its name, never holding a secret.
     """
-    errors = list(JSONSchemaValidator(schema).iter_errors(config))
+    try:
+        errors = list(JSONSchemaValidator(schema).iter_errors(config))
+    except AttributeError:
+        # In the SDK's own schema a text stands for a schema there, which is met by other values.
+        return ["stream_maps: __else__ must be null or __NULL__"]
     wrong = {str(error.path[0]) for error in errors if error.path}
     lines = [_in_words(error, schema) for error in errors]
     if not config.get("region") and not config.get("api_url"):
         lines.append(f"region: missing. Set it to one of {_list(REGIONS)}, or set api_url")
-    checks = {
+    checks: dict[str, t.Callable[[t.Any], object]] = {
         "api_url": _check_url,
         "start_date": to_utc,
         "user_agent": _check_header,
         "media_shard": to_shard,
+        "batch_config": _check_batch,
     }
     for name, check in checks.items():
         if config.get(name) and name not in wrong:
@@ -164,11 +171,6 @@ def problems(config: dict[str, t.Any], schema: dict[str, t.Any]) -> list[str]:
                 check(config[name])
             except ValueError as error:
                 lines.append(f"{name}: {error}")
-    if config.get("batch_config") and "batch_config" not in wrong:
-        try:
-            BatchConfig.from_dict(config["batch_config"])
-        except TypeError:
-            lines.append("batch_config: needs encoding.format and storage.root")
     return lines
 
 
@@ -231,6 +233,19 @@ def _check_header(text: str) -> None:
     """Refuse text that no HTTP header can carry."""
     if not (text.isascii() and text.isprintable()):
         raise ValueError("must be printable ASCII text")
+
+
+def _check_batch(value: dict[str, t.Any]) -> None:
+    """Refuse what the SDK would only fail on at the first batch, or never write."""
+    try:
+        batch = BatchConfig.from_dict(value)
+        get_filesystem_class(get_protocol(batch.storage.root))
+    except (TypeError, KeyError, AttributeError):
+        raise ValueError("needs encoding.format and storage.root") from None
+    except ImportError:
+        raise ValueError("the Python package for storage.root is missing beside the tap") from None
+    if type(batch.batch_size) is not int or batch.batch_size < 1:
+        raise ValueError("batch_size must be an integer of 1 or more")
 
 
 def _is_loopback(host: str) -> bool:

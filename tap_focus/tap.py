@@ -114,8 +114,10 @@ class TapFocus(Tap):
             frames = traceback.extract_tb(error.__traceback__)
             own = [frame for frame in frames if Path(frame.filename).parent.name == "tap_focus"]
             places = " and ".join(
-                f"{Path(frame.filename).name}, line {frame.lineno}"
-                for frame in dict.fromkeys([*own[-1:], frames[-1]])
+                dict.fromkeys(
+                    f"{Path(frame.filename).name}, line {frame.lineno}"
+                    for frame in [*own[-1:], frames[-1]]
+                )
             )
             cls._end(
                 os.EX_SOFTWARE,
@@ -188,7 +190,7 @@ def _object(text: str) -> dict[str, t.Any]:
     """Return a JSON object, or say in a ValueError why it is none."""
     try:
         return msgspec.json.decode(text, type=dict[str, t.Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
 
 
@@ -206,7 +208,7 @@ def _checked_file(
             usable_state(msgspec.json.decode(text))
     except ConfigValidationError as error:
         raise click.BadParameter(error.errors[0], ctx, param) from None
-    except (ValueError, msgspec.DecodeError) as error:
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
         raise click.BadParameter(str(error), ctx, param) from None
     except (KeyError, TypeError, AttributeError):
         raise click.BadParameter(

@@ -158,7 +158,10 @@ def test_wrong_settings_end_before_any_request(
 
 
 @pytest.mark.parametrize("name", ["config", "state", "catalog"])
-@pytest.mark.parametrize("content", ["{", "", "[]", "5"])
+@pytest.mark.parametrize(
+    "content",
+    ["{", "", "[]", "5", pytest.param('{"bookmarks":' + "[" * 990 + "]" * 990 + "}", id="deep")],
+)
 def test_a_file_that_is_not_what_it_should_be_is_one_line(
     tap: Tap, sandbox: Sandbox, tmp_path: Path, name: str, content: str
 ) -> None:

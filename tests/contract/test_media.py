@@ -124,6 +124,9 @@ def test_what_is_not_whole_audio_is_not_stored_and_waits_in_the_bookmark(
 
         again = archive(focus, state=run.state)
         assert bookmark(again)["failed"][0]["attempts"] == 2
+        by_hand = {**failed, "attempts": None}
+        state = {"bookmarks": {"recording_media": {**bookmark(run), "failed": [by_hand]}}}
+        assert bookmark(archive(focus, state=state))["failed"][0]["attempts"] == 1
         focus.always["audio"] = audio()
         well = archive(focus, state=again.state)
     assert by_id(well)[1]["status"] == "stored"

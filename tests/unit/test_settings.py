@@ -54,6 +54,26 @@ def test_a_wrong_setting_is_one_line_that_names_it(changes: dict[str, Any], line
     assert problems(**changes) == [line]
 
 
+@pytest.mark.parametrize(
+    ("batch", "line"),
+    [
+        ({"storage": {"root": "nope://batches"}}, "Protocol not known: nope"),
+        ({"storage": {"root": "gs://batches"}}, "the Python package for storage.root is missing"),
+        ({"storage": {}}, "needs encoding.format and storage.root"),
+        ({"storage": {"root": None}}, "needs encoding.format and storage.root"),
+        ({"encoding": {}}, "needs encoding.format and storage.root"),
+        ({"batch_size": 0}, "batch_size must be an integer of 1 or more"),
+        ({"batch_size": "0"}, "batch_size must be an integer of 1 or more"),
+        ({"batch_size": 1.5}, "batch_size must be an integer of 1 or more"),
+    ],
+)
+def test_batches_that_could_not_be_written_are_refused(batch: dict[str, Any], line: str) -> None:
+    good = {"encoding": {"format": "jsonl"}, "storage": {"root": "batches"}}
+    assert problems(batch_config=good) == []
+    (problem,) = problems(batch_config={**good, **batch})
+    assert problem.startswith(f"batch_config: {line}")
+
+
 @pytest.mark.parametrize("name", ["api_key", "username", "client_id"])
 def test_a_missing_setting_is_one_line_that_names_it(name: str) -> None:
     config = {key: value for key, value in GOOD.items() if key != name}
