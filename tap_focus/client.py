@@ -123,7 +123,7 @@ class Client:
         self._session.trust_env = False
         self._session.verify = next(filter(None, map(os.environ.get, _CA_BUNDLES)), True)
         # Plain http is for this machine alone, and a proxy may be another.
-        if base_url.startswith("https:"):
+        if urlsplit(base_url).scheme == "https":
             self._session.proxies = get_environ_proxies(base_url)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, Adapter(pool_maxsize=MAX_CONNECTIONS))
@@ -258,6 +258,12 @@ class Client:
                 ) as response:
                     self._check(response, f"{method} {path}")
                     return use(response, limit)
+            except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
+                raise RefusedError(
+                    "The proxy that the environment names cannot be used, or api_url. Check "
+                    "HTTPS_PROXY and ALL_PROXY; a SOCKS proxy needs the Python package PySocks "
+                    "beside the tap."
+                ) from error
             except (BadAnswerError, *_BROKEN) as error:
                 if _caused_by(error, ssl.SSLCertVerificationError):
                     raise RefusedError(

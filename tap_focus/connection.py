@@ -15,11 +15,13 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPException, HTTPResponse
 
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.util.ssltransport import SSLTransport
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from urllib3 import PoolManager
 
 _thread = threading.local()
 
@@ -32,12 +34,15 @@ class Deadline:
 
     Attributes:
         passed: whether it did.
+        connection: what the thread asks by.
+        sock: the answer's, which outlives the connection where that is not kept alive.
     """
 
     def __init__(self, seconds: float) -> None:
         """Begin to count, without a connection."""
         self.passed = False
         self.connection: HTTPConnection | None = None
+        self.sock: t.Any = None
         self._until = time.monotonic() + seconds
 
     def allow(self, seconds: float) -> None:
@@ -49,7 +54,10 @@ class Deadline:
         if time.monotonic() < self._until:
             return
         self.passed = True
-        if self.connection and (sock := self.connection.sock):
+        sock = self.sock or (self.connection and self.connection.sock)
+        while isinstance(sock, SSLTransport):  # TLS within a proxy's TLS
+            sock = sock.socket
+        if sock:
             with suppress(OSError):  # the other side may have been faster
                 # As if it were no TLS socket, whose own method would end the encryption first.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
@@ -98,7 +106,12 @@ def deadline(seconds: float) -> Iterator[Deadline]:
 
 
 class _Response(HTTPResponse):
-    """An answer that may not go on after its announced length."""
+    """An answer that may not go on after its announced length, nor announce less than nothing."""
+
+    def _safe_read(self, amt: int) -> bytes:
+        if amt < 0:  # a chunk's size; it would be read to the end of memory
+            raise HTTPException("a chunk's size is below zero")
+        return super()._safe_read(amt)  # type: ignore[misc,no-any-return]
 
     def _close_conn(self) -> None:
         fp = self.fp
@@ -128,25 +141,23 @@ class _Connection(HTTPConnection):
     def request(self, *args: t.Any, **kwargs: t.Any) -> None:
         self._make_known()
         super().request(*args, **kwargs)
+        self._make_known()
 
     def _make_known(self) -> None:
         if limit := getattr(_thread, "deadline", None):
-            limit.connection = self
+            limit.connection, limit.sock = self, self.sock
 
 
-class _TLSConnection(_Connection, HTTPSConnection):
-    pass
+def _watch_pools(manager: PoolManager) -> None:
+    """Let a manager's pools make such connections, of each kind that it knows: TLS, SOCKS."""
+    manager.pool_classes_by_scheme = {
+        scheme: _watched(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+    }
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
-
-
-_POOLS = {"http": _Pool, "https": _TLSPool}
+def _watched(pool: t.Any) -> type:
+    connection = type(pool.__name__, (_Connection, pool.ConnectionCls), {})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
 class Adapter(HTTPAdapter):
@@ -155,10 +166,12 @@ class Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: t.Any, **kwargs: t.Any) -> None:
         """Make the pools of direct connections."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        _watch_pools(self.poolmanager)
 
-    def proxy_manager_for(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Make the pools of connections through a proxy."""
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+    def proxy_manager_for(self, proxy: str, **kwargs: t.Any) -> t.Any:
+        """Make the pools of connections through a proxy, once for each proxy."""
+        is_new = proxy not in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if is_new:
+            _watch_pools(manager)
         return manager

@@ -254,6 +254,29 @@ def drip(handler: Handler, body: bytes) -> None:
         time.sleep(0.1)
 
 
+def drip_without_length(handler: Handler, _: bytes) -> None:
+    """Drip a body that ends with the connection, as HTTP/1.0 does."""
+    handler.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    while True:
+        handler.wfile.write(b" ")
+        time.sleep(0.1)
+
+
+def drip_and_close(handler: Handler, body: bytes) -> None:
+    """Drip a body after which the connection is closed."""
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    handler.wfile.write(head % len(body))
+    for byte in body:
+        handler.wfile.write(bytes([byte]))
+        time.sleep(0.1)
+
+
+def sized_below_zero(handler: Handler, body: bytes) -> None:
+    """Send a chunk of a size that would mean: all that ever comes."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n" + body)
+    handler.close_connection = True
+
+
 def drip_headers(handler: Handler, _: bytes) -> None:
     """Send a header that never ends."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")

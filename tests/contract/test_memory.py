@@ -77,15 +77,21 @@ def test_a_gzip_bomb_is_refused_with_memory_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.case(24)
-def test_a_body_without_end_is_refused_with_memory_bounded(tmp_path: Path) -> None:
-    def without_length(handler: Any, _: bytes) -> None:
-        handler.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
-        while True:
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [(b"Connection: close\r\n\r\n", 78), (b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", 75)],
+)
+def test_a_body_without_end_is_refused_with_memory_bounded(
+    tmp_path: Path, header: bytes, expected: int
+) -> None:
+    def without_end(handler: Any, _: bytes) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + header)
+        for _ in range(1024):
             handler.wfile.write(b"x" * MIB)
 
-    with Focus(feed(1), cursor=[without_length]) as focus:
-        code, memory, _ = peak_memory(tmp_path, focus.settings)
-    assert code == 78
+    with Focus(feed(1), cursor=[without_end]) as focus:
+        code, memory, _ = peak_memory(tmp_path, {**focus.settings, "max_retries": 1})
+    assert code == expected
     assert memory < MAX_BODY_BYTES + 128 * MIB
 
 

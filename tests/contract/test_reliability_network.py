@@ -23,12 +23,15 @@ from faulty import (
     cut,
     cut_chunked,
     drip,
+    drip_and_close,
     drip_headers,
+    drip_without_length,
     feed,
     hang_up,
     page,
     redirect,
     reset,
+    sized_below_zero,
     slow,
     status,
     well,
@@ -102,6 +105,7 @@ def test_a_retry_after_that_makes_no_sense_gives_the_usual_wait(tap: Tap, value:
         cut,
         cut_chunked,
         bad_gzip,
+        sized_below_zero,
         slow(1.6),
         answering(gzip.compress(page([], "a"))[:-10], Content_Encoding="gzip"),
     ],
@@ -173,7 +177,7 @@ def test_the_newer_spelling_of_the_login_is_tried_once(tap: Tap) -> None:
 
 
 @case(18)
-@pytest.mark.parametrize("fault", [drip, drip_headers])
+@pytest.mark.parametrize("fault", [drip, drip_headers, drip_and_close, drip_without_length])
 def test_a_server_that_drips_meets_a_deadline(tap: Tap, fault: Fault) -> None:
     with Focus(feed(200), cursor=[fault]) as focus:
         began = time.monotonic()
@@ -306,44 +310,6 @@ def test_a_netrc_supplies_no_credentials(tap: Tap, tmp_path: Any) -> None:
     with Focus(feed(2), login=[fault], cursor=[fault]) as focus:
         run = tap(config=settings(focus), environment=environment)
         assert (run.code, seen) == (0, [None, f"Bearer {focus.token}"])
-
-
-@case(23)
-def test_a_proxy_from_the_environment_is_used_for_https_and_never_for_loopback(tap: Tap) -> None:
-    asked = []
-
-    class Proxy(Focus):
-        def finish_request(self, request: Any, _: Any) -> None:
-            asked.append(request.recv(1000).split()[:2])
-
-    with Proxy({}) as proxy, Focus(feed(2)) as focus:
-        url = f"http://127.0.0.1:{proxy.server_port}"
-        environment = {"HTTP_PROXY": url, "HTTPS_PROXY": url, "ALL_PROXY": url, "NO_PROXY": ""}
-        assert ids(tap(config=settings(focus), environment=environment)) == [1, 2]
-        assert asked == []
-        config = settings(focus, api_url="https://focus.example.com/api", max_retries=1)
-        assert_ends(tap(config=config, environment=environment), 75, "the connection failed")
-    assert asked == [[b"CONNECT", b"focus.example.com:443"]]
-
-
-@case(18, 23)
-def test_a_proxy_that_drips_meets_a_deadline(tap: Tap) -> None:
-    class Proxy(Focus):
-        def finish_request(self, request: Any, _: Any) -> None:
-            request.recv(1000)
-            request.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-            while True:
-                request.sendall(b"x")
-                time.sleep(0.1)
-
-    with Proxy({}) as proxy:
-        environment = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.server_port}", "NO_PROXY": ""}
-        account = {"api_key": KEY, "username": "u", "client_id": 7}
-        config = {**account, "region": "uk", "request_timeout": 0.4, "max_retries": 1}
-        began = time.monotonic()
-        run = tap(config=config, environment=environment)
-        assert time.monotonic() - began < 8
-    assert_ends(run, 75, "failed 1 times")
 
 
 @case(17, 23)
