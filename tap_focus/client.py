@@ -6,6 +6,7 @@ alone: no body, header, key, token or cursor ever stands in an error or a log li
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 import ssl
@@ -334,7 +335,7 @@ def _decode_login(response: requests.Response, _: Deadline) -> Token:
 
 
 def _read(response: requests.Response) -> bytes:
-    """Read a body, decompressed.
+    """Read a body, decompressed, without the mark that some servers begin text with.
 
     Raises:
         BadAnswerError: it is larger than `MAX_BODY_BYTES`.
@@ -349,7 +350,7 @@ def _read(response: requests.Response) -> bytes:
                 f"Focus sent more than {MAX_BODY_BYTES >> 20} MiB in one answer. "
                 "Set a smaller page_size."
             )
-    return b"".join(parts)
+    return b"".join(parts).removeprefix(codecs.BOM_UTF8)
 
 
 def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:

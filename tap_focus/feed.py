@@ -15,7 +15,12 @@ from threading import Semaphore
 import msgspec
 
 from tap_focus.background import Background, result
-from tap_focus.errors import BadAnswerError, CursorRefusedError, UnusableRecordingError
+from tap_focus.errors import (
+    BadAnswerError,
+    CursorRefusedError,
+    TooLargeError,
+    UnusableRecordingError,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +30,8 @@ KEY = "interactionId"
 """The field that identifies a recording: an integer."""
 
 _REMEMBERED_CURSORS = 1000
-"""How far back a cursor is recognised that came before; memory must not grow with the feed."""
+"""How far back a cursor is recognised at once that came before; memory must not grow with the feed,
+so one from longer ago is recognised only in a further round (by Brent's algorithm)."""
 
 Recording = dict[str, t.Any]
 
@@ -130,16 +136,21 @@ def walk(  # noqa: PLR0913 - each is named by its caller
     """
     start = {"cursorId": cursor} if cursor else {"fromDate": from_date} if from_date else {}
     seen = deque([hash(cursor)], maxlen=_REMEMBERED_CURSORS)
+    milestone = hash(cursor)
     background = Background(1, "fetch")
     # One page ahead of the caller's, and each that the caller waits for.
     allowed = Semaphore(1)
 
     def page(query: dict[str, str], number: int) -> _Link:
+        nonlocal milestone
         allowed.acquire()
         params = {"numberOfResults": str(page_size), **query}
         answer = fetch(params, lambda body: decode(body, number))
-        goes_back = hash(answer.cursor) in seen
-        seen.append(hash(answer.cursor))
+        place = hash(answer.cursor)
+        goes_back = place in seen or place == milestone
+        seen.append(place)
+        if number.bit_count() == 1:  # at powers of two
+            milestone = place
         if goes_back or not answer.raws:
             return answer, None
         # Begun here and not by the caller, who has the interpreter to itself once it has the page.
@@ -176,6 +187,7 @@ def decode(body: bytes, number: int) -> Answer:
 
     Raises:
         BadAnswerError: it is not what the API promises. The text tells the place, not the content.
+        TooLargeError: half a surrogate pair is in a page of more than 16 MiB.
     """
     try:
         page: _RawPage | _DecodedPage = _PAGE.decode(body)
@@ -299,10 +311,12 @@ _PLAIN_TYPES: dict[str | None, t.Any] = {
     "object": _Object | None,
 }
 _PAGE = msgspec.json.Decoder(_RawPage)
-_HEAD = msgspec.json.Decoder(_Head)
+_HEAD = msgspec.json.Decoder(_Head, float_hook=Decimal)
 _PIECE = 64 * 1024
 _RECORDING = msgspec.json.Decoder(Recording, float_hook=Decimal)
-_LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB-fF]")
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]", re.DOTALL
+)
 _LARGEST_RECORDING = 16 * 1024 * 1024
 """Bytes: decoded it takes many times as many."""
 
@@ -334,11 +348,13 @@ def _decode_leniently(body: bytes, number: int, first: Exception) -> _DecodedPag
     speed.
     """
     try:
-        if (
-            not isinstance(first, msgspec.ValidationError)
-            and len(body) <= _LARGEST_RECORDING
-            and _LONE_SURROGATE.search(body)
-        ):
+        if not isinstance(first, msgspec.ValidationError) and _LONE_SURROGATE.search(body):
+            if len(body) > _LARGEST_RECORDING:
+                raise TooLargeError(
+                    f"Page {number} of this run holds half a surrogate pair, and is larger than "
+                    f"the {_LARGEST_RECORDING >> 20} MiB in which one can be decoded. "
+                    "Set a smaller page_size."
+                )
             decoded = json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
             page = msgspec.convert(decoded, _DecodedPage)
             page.nextCursorId.encode()  # half a pair cannot be sent back

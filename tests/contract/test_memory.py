@@ -86,7 +86,7 @@ def test_a_body_without_end_is_refused_with_memory_bounded(
 ) -> None:
     def without_end(handler: Any, _: bytes) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + header)
-        for _ in range(1024):
+        for _mebibyte in range(1024):
             handler.wfile.write(b"x" * MIB)
 
     with Focus(feed(1), cursor=[without_end]) as focus:

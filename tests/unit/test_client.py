@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import ssl
 from contextlib import suppress
@@ -171,6 +172,13 @@ def test_an_answer_larger_than_the_limit_is_refused(
         assert focus.call_count == 2
         focus.get(CURSOR, content=b"x" * (1 << 20))
         assert len(get_page(client)) == 1 << 20
+
+
+def test_a_byte_order_mark_is_no_part_of_an_answer(client: Client) -> None:
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, content=codecs.BOM_UTF8 + b'{"token": "t"}')
+        focus.get(CURSOR, content=codecs.BOM_UTF8 + b"{}")
+        assert get_page(client) == b"{}"
 
 
 @pytest.mark.parametrize(

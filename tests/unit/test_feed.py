@@ -3,13 +3,21 @@ from __future__ import annotations
 import json
 import math
 import threading
+from collections import deque
 from decimal import Decimal
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_focus.errors import BadAnswerError, CursorRefusedError, FocusError, UnusableRecordingError
+from tap_focus import feed
+from tap_focus.errors import (
+    BadAnswerError,
+    CursorRefusedError,
+    FocusError,
+    TooLargeError,
+    UnusableRecordingError,
+)
 from tap_focus.feed import Answer, Page, Plain, decode, examine, walk
 
 if TYPE_CHECKING:
@@ -107,6 +115,20 @@ def test_a_cursor_that_goes_back_ends_the_walk_after_its_recordings(cursors: lis
         assert list(next(walking).recordings()) == [one(number)]
     with pytest.raises(BadAnswerError, match="does not advance"):
         next(walking)
+
+
+def test_a_round_longer_than_the_memory_of_cursors_ends_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feed, "_REMEMBERED_CURSORS", 3)
+    answers: dict[str | None, bytes | Exception] = {
+        str(number): body(one(number), cursor=str((number + 1) % 20)) for number in range(20)
+    }
+    pages = Pages(answers)
+    with pytest.raises(BadAnswerError, match="does not advance"):
+        deque(pages.walk(cursor="5"), maxlen=0)
+    assert {query["cursorId"] for query in pages.asked} == set(answers)
+    assert len(pages.asked) < 60
 
 
 def test_an_empty_page_that_repeats_its_cursor_is_a_normal_end() -> None:
@@ -267,6 +289,19 @@ def test_values_are_kept_digit_by_digit() -> None:
         "e": "\u0000😀",
     }
     assert math.copysign(1, recording["c"]) == -1
+
+
+def test_half_a_surrogate_pair_in_a_page_too_large_for_it_says_what_helps() -> None:
+    large = {"interactionId": 1, "type": "x" * (16 << 20)}
+    assert len(decode(body(large, {"a": "😀"}), 1).raws) == 2
+    with pytest.raises(TooLargeError, match="smaller page_size"):
+        decode(body(large, {"a": "\ud83d"}), 1)
+
+
+@pytest.mark.parametrize("number", ["1E400", "-1e-999"])
+def test_a_number_in_place_of_a_date_is_no_reason_to_stop(number: str) -> None:
+    page = body({"interactionId": 1, "startDatetimeUTC": 5}).replace(b"5", number.encode())
+    assert page_of(page, 1).recording(0)["startDatetimeUTC"] == Decimal(number)
 
 
 def test_half_a_surrogate_pair_is_kept() -> None:
