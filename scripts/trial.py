@@ -72,7 +72,12 @@ def load(url: str) -> int:
     """Run the pipeline as a user would; return its exit code."""
     command = ["meltano", "run", "tap-focus-sandbox", "target-postgres"]
     print("$", *command, flush=True)
-    environment = {**os.environ, "TARGET_POSTGRES_SQLALCHEMY_URL": url}
+    environment = {
+        **os.environ,
+        "TARGET_POSTGRES_SQLALCHEMY_URL": url,
+        # The bookmark lies beside the database that it is of: neither is lost without the other.
+        "MELTANO_DATABASE_URI": f"sqlite:///{DATA.parent / 'meltano.db'}",
+    }
     meltano = str(Path(sys.executable).parent / command[0])
     return subprocess.call([meltano, *command[1:]], env=environment, cwd=ROOT)
 

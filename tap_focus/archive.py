@@ -93,7 +93,9 @@ class Archive:
         folder, _, stem = name.rpartition("/")
         with _storing("read"):
             path = self._listed(folder).get(stem)
-            return self.read(path) if path else None
+            stored = self.read(path) if path else None
+        # Nothing empty is ever stored here.
+        return stored if stored and stored.size else None
 
     def read(self, path: str) -> Stored:
         """Return size and hash of a file as it lies there."""

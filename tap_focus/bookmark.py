@@ -41,6 +41,12 @@ class Bookmark(StreamStateManager):
             if isinstance(entry, dict) and type(entry.get(KEY)) is int
         ]
 
+    @property
+    def shard(self) -> str | None:
+        """Which part of the work the bookmark is of; None where it was not divided."""
+        found = self.stream_state.get("shard")
+        return found if isinstance(found, str) and self.cursor else None
+
     def move(self, cursor: str | None, **more: t.Any) -> None:
         """Let the bookmark follow a page, all of whose records are out.
 

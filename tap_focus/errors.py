@@ -10,9 +10,18 @@ import os
 
 
 class FocusError(Exception):
-    """A sync that cannot go on."""
+    """A sync that cannot go on.
+
+    Attributes:
+        what: what happened, without what to do where that is apart.
+    """
 
     exit_code = 1
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        """Say what happened and what to do."""
+        super().__init__(f"{what}. {advice}" if advice else what)
+        self.what = what
 
 
 class UnavailableError(FocusError):

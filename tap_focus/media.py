@@ -50,10 +50,21 @@ class Shard(t.NamedTuple):
     part: int = 1
     parts: int = 1
 
+    def __str__(self) -> str:
+        """Return it as the setting has it, `part/parts`."""
+        return f"{self.part}/{self.parts}"
+
     def has(self, recording: Recording) -> bool:
         """Whether a recording is this machine's: by a hash that is the same everywhere."""
         digest = hashlib.sha256(str(recording[KEY]).encode()).digest()
         return int.from_bytes(digest[:8], "big") % self.parts == self.part - 1
+
+
+class Archived(t.NamedTuple):
+    """How a recording's file fares: its row, and whether the file was fetched just now."""
+
+    row: dict[str, t.Any]
+    fetched: bool
 
 
 class Media:
@@ -64,8 +75,8 @@ class Media:
         self._client = client
         self._archive = archive
 
-    def row(self, recording: Recording) -> dict[str, t.Any]:
-        """Archive a recording's audio, unless it lies there already, and return its row.
+    def archive(self, recording: Recording) -> Archived:
+        """Archive a recording's audio, unless it lies there already.
 
         Args:
             recording: with `interactionId`, `thirdPartyId`, `startDatetimeUTC`, `type` and
@@ -77,7 +88,11 @@ class Media:
         """
         name = name_of(recording[KEY], recording.get("startDatetimeUTC"))
         if stored := self._archive.find(name):
-            return self._row(recording, stored=stored)
+            return Archived(self._row(recording, stored=stored), fetched=False)
+        row = self._fetch(recording, name)
+        return Archived(row, fetched=row["status"] == "stored")
+
+    def _fetch(self, recording: Recording, name: str) -> dict[str, t.Any]:
         access = recording.get("mediaAccessStatus")
         if access != "Permitted":
             return self._row(recording, "not_permitted", f"mediaAccessStatus is {access!r:.80}")
@@ -89,7 +104,7 @@ class Media:
                 third_party_id, lambda answer, limit: self._store(answer, limit, name)
             )
         except (NoAudioError, UnavailableError, BadAnswerError) as error:
-            return self._row(recording, "failed", str(error))
+            return self._row(recording, "failed", error.what)
         except RefusedError as error:
             if error.status in _REFUSES_ALL:
                 raise

@@ -77,11 +77,16 @@ class MediaProgress(Progress):
         self._bytes = 0
         self._statuses: Counter[str] = Counter()
 
-    def row(self, row: Mapping[str, Any]) -> None:
-        """Count a row that is out, with its `status` and `sizeInBytes`."""
+    def row(self, row: Mapping[str, Any], *, fetched: bool) -> None:
+        """Count a row that is out, with its `status` and `sizeInBytes`.
+
+        Args:
+            row: of recording_media.
+            fetched: whether its file was fetched for this row; else it lay there already.
+        """
         self.waiting -= 1
-        self._statuses[row["status"]] += 1
-        self._bytes += row["sizeInBytes"] or 0
+        self._statuses["fetched" if fetched else row["status"]] += 1
+        self._bytes += row["sizeInBytes"] if fetched else 0
         self.tick()
 
     def _so_far(self, seconds: float) -> str:
@@ -92,8 +97,9 @@ class MediaProgress(Progress):
 
     def _counts(self, seconds: float) -> str:
         rate = self._bytes / 1e6 / seconds
+        of = self._statuses
         return (
-            f"{self._statuses['stored']:,} files, {self._bytes:,} bytes, {rate:,.1f} MB/s, "
-            f"{self._statuses['failed']:,} failed, {self._statuses['not_permitted']:,} not "
-            f"permitted, {self._statuses['not_found']:,} not found"
+            f"{of['fetched']:,} files, {self._bytes:,} bytes, {rate:,.1f} MB/s, "
+            f"{of['stored']:,} already there, {of['failed']:,} failed, "
+            f"{of['not_permitted']:,} not permitted, {of['not_found']:,} not found"
         )

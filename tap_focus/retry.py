@@ -66,8 +66,9 @@ def retry(attempt: t.Callable[[], T], *, what: str, host: str, tries: int) -> T:
             time.sleep(wait)
     raise failure.lasting or UnavailableError(
         f"{what} failed {tries} times in {time.monotonic() - began:.0f} s, the last time: "
-        f"{failure}. The bookmark stands where it was: run again later. "
-        f"If it lasts, check that {host} can be reached from here."
+        f"{failure}",
+        "The bookmark stands where it was: run again later. "
+        f"If it lasts, check that {host} can be reached from here.",
     )
 
 

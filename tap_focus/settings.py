@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import ipaddress
 import math
 import typing as t
@@ -24,6 +25,7 @@ if t.TYPE_CHECKING:
     from jsonschema import ValidationError
 
 REGIONS = ("uk", "eu", "us", "ca")
+STREAMS = ("recordings", "recording_media")
 
 SCHEMA: dict[str, t.Any] = th.PropertiesList(
     th.Property(
@@ -128,6 +130,7 @@ def normalised(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return a copy without nulls, in which numbers given as text are numbers.
 
     An environment has nothing but text. What is no number stays as it is, for `problems` to name.
+    Batches of lines are said to be compressed, since the SDK compresses them whatever it is told.
     """
     result = {name: value for name, value in config.items() if value is not None}
     for name, schema in SCHEMA["properties"].items():
@@ -136,6 +139,11 @@ def normalised(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
                 with contextlib.suppress(ValueError):
                     number = convert(result[name])
                     result[name] = number if math.isfinite(number) else result[name]
+    with contextlib.suppress(KeyError, TypeError):
+        encoding = result["batch_config"]["encoding"]
+        if encoding["format"] == "jsonl" and not encoding.get("compression"):
+            encoding = {**encoding, "compression": "gzip"}
+            result["batch_config"] = {**result["batch_config"], "encoding": encoding}
     return result
 
 
@@ -162,7 +170,9 @@ def problems(config: dict[str, t.Any], schema: dict[str, t.Any]) -> list[str]:
         "api_url": _check_url,
         "start_date": to_utc,
         "user_agent": _check_header,
+        "media_path": _check_store,
         "media_shard": to_shard,
+        "stream_maps": _check_maps,
         "batch_config": _check_batch,
     }
     for name, check in checks.items():
@@ -235,17 +245,36 @@ def _check_header(text: str) -> None:
         raise ValueError("must be printable ASCII text")
 
 
+def _check_store(url: str) -> None:
+    """Refuse what no installed package can store files in."""
+    try:
+        get_filesystem_class(get_protocol(url))
+    except ImportError:
+        raise ValueError(
+            f"{get_protocol(url)}:// needs a Python package beside the tap: install it with the "
+            "extra s3, gcs or azure"
+        ) from None
+
+
 def _check_batch(value: dict[str, t.Any]) -> None:
     """Refuse what the SDK would only fail on at the first batch, or never write."""
     try:
         batch = BatchConfig.from_dict(value)
-        get_filesystem_class(get_protocol(batch.storage.root))
+        _check_store(batch.storage.root)
     except (TypeError, KeyError, AttributeError):
         raise ValueError("needs encoding.format and storage.root") from None
-    except ImportError:
-        raise ValueError("the Python package for storage.root is missing beside the tap") from None
     if type(batch.batch_size) is not int or batch.batch_size < 1:
         raise ValueError("batch_size must be an integer of 1 or more")
+    if batch.encoding.format == "jsonl" and batch.encoding.compression != "gzip":
+        raise ValueError("encoding.compression must be gzip, since jsonl is written so")
+
+
+def _check_maps(maps: dict[str, t.Any]) -> None:
+    """Refuse a map of no stream: whoever meant to hide something would hide nothing."""
+    for name, definition in maps.items():
+        source = definition.get("__source__", name) if isinstance(definition, dict) else name
+        if name != "__else__" and not fnmatch.filter(STREAMS, source):
+            raise ValueError(f"there is no stream {source!r}, only {' and '.join(STREAMS)}")
 
 
 def _is_loopback(host: str) -> bool:

@@ -16,7 +16,7 @@ from singer_sdk.singerlib.json import serialize_json
 from tap_focus import schemas
 from tap_focus.background import Background, result
 from tap_focus.bookmark import REPLICATION_KEY, Bookmark
-from tap_focus.errors import TooManyFailedError
+from tap_focus.errors import StorageError, TooManyFailedError
 from tap_focus.feed import KEY, Page, Plain, Recording, walk
 from tap_focus.media import COPIED
 from tap_focus.passthrough import may_pass, record_messages
@@ -102,7 +102,8 @@ class CursorStream(Stream, abc.ABC):
             yield from self.rows(page)
             self._page_is_out(page.cursor)
             self._counts.page(len(page.raws), page.latest)
-        self._counts.finish()
+        if not self._batched:
+            self._counts.finish()
 
     def get_batches(
         self, batch_config: t.Any, context: Context | None = None
@@ -115,6 +116,7 @@ class CursorStream(Stream, abc.ABC):
 
         Raises:
             ConfigValidationError: stream maps make several streams of this one, and a batch can't.
+            StorageError: a file cannot be written.
         """
         if len(self.stream_maps) > 1:
             error = f"batch_config: stream_maps make several streams of {self.name}; set one only"
@@ -125,10 +127,24 @@ class CursorStream(Stream, abc.ABC):
             for message in self._generate_record_messages(t.cast("Row", record))
         )
         batcher = Batcher(self.tap_name, self.name, batch_config)
-        for manifest in batcher.get_batches(records):
+        batches = iter(batcher.get_batches(records))
+        while manifest := self._written_batch(batches):
             yield batch_config.encoding, manifest
             self._move_bookmark()
         self._move_bookmark()  # The last, empty page has no batch.
+        self._counts.finish()
+
+    @staticmethod
+    def _written_batch(batches: Iterator[list[str]]) -> list[str] | None:
+        try:
+            return next(batches, None)
+        except OSError as error:
+            raise StorageError(
+                f"Cannot write to batch_config's storage.root: "
+                f"{error.strerror or type(error).__name__}. See that it exists, that there is "
+                "space (in the folder for temporary files too), and that its credentials are at "
+                "hand."
+            ) from error
 
     def _generate_record_messages(self, record: Row) -> t.Generator[RecordMessage, None, None]:
         """Make the messages of a record; what its values do to an expression is told without them.
@@ -312,6 +328,13 @@ class RecordingMediaStream(CursorStream):
         self._media = self._tap.media
         self._downloads = Background(self.config["media_concurrency"], "download")
         self._shard = to_shard(self.config.get("media_shard") or "1/1")
+        if self.state_manager.shard not in {None, f"{self._shard}"}:
+            error = (
+                f"media_shard: the state is of {self.state_manager.shard}, and has passed over the "
+                f"recordings of other parts. Go on with {self.state_manager.shard}, or begin with "
+                "a fresh state: what is archived already is not fetched again"
+            )
+            raise ConfigValidationError("wrong settings", errors=[error])
         earlier = self.state_manager.failed
         self._failed = {entry[KEY]: entry for entry in earlier}
         if earlier:
@@ -326,14 +349,18 @@ class RecordingMediaStream(CursorStream):
         return self._archived(mine, page.cursor)
 
     def kept(self) -> dict[str, t.Any]:
-        """Return the list of failed downloads, also when it is empty: it replaces the old one."""
+        """Return the list of failed downloads, also when it is empty: it replaces the old one.
+
+        And the shard, where there is one: another has its own bookmark.
+        """
         if len(self._failed) > _MOST_FAILED:
             raise TooManyFailedError(
                 f"More than {_MOST_FAILED} downloads wait for another try, which is all that a "
                 "bookmark can hold. See the column error of recording_media for why they fail. "
                 "The bookmark stands before this page: mend the reason, or wait, and run again."
             )
-        return {"failed": list(self._failed.values())}
+        shard = {"shard": f"{self._shard}"} if self._shard.parts > 1 else {}
+        return {**shard, "failed": list(self._failed.values())}
 
     def _archived(self, recordings: list[Recording], cursor: str | None) -> Iterator[Row]:
         def check() -> None:
@@ -343,21 +370,22 @@ class RecordingMediaStream(CursorStream):
         # A recording that comes twice in a page is fetched once.
         latest = {recording[KEY]: recording for recording in recordings}
         coming = {
-            key: self._downloads.begin(partial(self._media.row, recording))
+            key: self._downloads.begin(partial(self._media.archive, recording))
             for key, recording in latest.items()
         }
         self._counts.waiting = len(recordings)
         for recording in recordings:
             key = recording[KEY]
-            row = result(coming[key], check)
+            row, fetched = result(coming[key], check)
+            is_latest = recording is latest[key]
             if row["status"] != "failed":
                 self._failed.pop(key, None)
-            elif recording is latest[key]:
+            elif is_latest:
                 attempts = self._failed.get(key, {}).get("attempts", 0) + 1
                 copied = {name: recording.get(name) for name in COPIED}
                 self._failed[key] = {**copied, "attempts": attempts}
             yield {**row, "nextCursorId": cursor}
-            self._counts.row(row)
+            self._counts.row(row, fetched=fetched and is_latest)
 
 
 def _not_unhandled(line: logging.LogRecord) -> bool:

@@ -67,6 +67,8 @@ class TapFocus(Tap):
         """The one conversation with Focus, and so one login, for all streams of a run."""
         if self.config.get("region") and self.config.get("api_url"):
             self.logger.info("api_url is set and wins over region")
+        if unknown := sorted(self.config.keys() - self.config_jsonschema["properties"].keys()):
+            self.logger.warning("Settings that the tap does not know: %s", ", ".join(unknown))
         return Client(
             settings.base_url(self.config),
             Credentials(
@@ -98,6 +100,8 @@ class TapFocus(Tap):
     @classmethod
     def main(cls) -> t.NoReturn:
         """Run the command; whatever ends it says so in a line or two, with its exit code."""
+        # What Meltano shows of a failed test is the last line, and the SDK's sums up nothing.
+        cls.logger.addFilter(lambda line: line.msg != "Config validation failed")
         try:
             cls.cli()
         except FocusError as error:
@@ -167,7 +171,8 @@ class TapFocus(Tap):
             if "integer" in setting["type"]:
                 setting["type"] = ["string"]
         try:
-            return parse_environment_config(schema, self._env_var_prefix)
+            # Else the SDK would look for a .env from where its own package lies, upwards.
+            return parse_environment_config(schema, self._env_var_prefix, dotenv_path=".env")
         except ValueError:
             error = f"{self._env_var_prefix}…: one of these variables should hold JSON and does not"
             raise ConfigValidationError("wrong settings", errors=[error]) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import typing as t
 from collections import Counter
@@ -41,29 +42,40 @@ def verify(media_path: str, manifest: tuple[t.IO[bytes], ...], **options: bool) 
 
     One line is printed for each file that is missing, torn (of another size), altered (of another
     content), unknown (in no row) or unreadable, then a summary. The exit code is 0 if every file is
-    right and none is unknown, 1 if not, 2 if the manifest is none, and 73 if the archive cannot be
-    reached.
+    right and none is unknown, 1 if not, 2 if the manifest is none or has no row, 73 if the archive
+    cannot be reached, and 74 if the findings cannot be written.
     """
     try:
         rows = _latest_rows(line for file in manifest or [sys.stdin.buffer] for line in file)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="MANIFEST") from None
-    counts: Counter[str] = Counter()
+    if not rows:  # what made it has failed, and with --one-way all would seem right
+        raise click.BadParameter("it holds no row of recording_media", param_hint="MANIFEST")
     try:
-        for finding, path, detail in _compare(Archive(media_path), rows, counts, **options):
-            counts[finding] += 1
-            if finding != "right" or options["show_all"]:
-                click.echo(f"{finding:10} {path}{detail}")
+        sys.exit(_report(Archive(media_path), rows, **options))
     except StorageError as error:
         click.echo(str(error), err=True)
         sys.exit(StorageError.exit_code)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what waits for it would fail once more
+        click.echo(f"Standard output takes no more lines: {error.strerror}.", err=True)
+        sys.exit(os.EX_IOERR)
+
+
+def _report(archive: Archive, rows: list[Row], *, show_all: bool, **options: bool) -> int:
+    """Print the findings and a summary; return the exit code."""
+    counts: Counter[str] = Counter()
+    for finding, path, detail in _compare(archive, rows, counts, **options):
+        counts[finding] += 1
+        if finding != "right" or show_all:
+            click.echo(f"{finding:10} {path}{detail}")
     wrong = sum(counts[finding] for finding in WRONG)
     click.echo(
         f"{counts['right']:,} files right, "
         + ", ".join(f"{counts[finding]:,} {finding}" for finding in WRONG)
         + f"; {counts['without file']:,} recordings without a file"
     )
-    sys.exit(1 if wrong else 0)
+    return 1 if wrong else 0
 
 
 def _latest_rows(lines: Iterable[bytes]) -> list[Row]:
@@ -92,7 +104,6 @@ def _compare(
     *,
     size_only: bool,
     one_way: bool,
-    **_: bool,
 ) -> Iterator[tuple[str, str, str]]:
     """Find out how each file fares: a finding, its path in the archive, and a detail."""
     there = dict(archive.sizes())

@@ -117,6 +117,7 @@ def test_what_is_not_whole_audio_is_not_stored_and_waits_in_the_bookmark(
         row = by_id(run)[1]
         assert row["status"] == "failed"
         assert row["error"]
+        assert "bookmark" not in row["error"]
         assert row["uri"] is row["sha256"] is row["sizeInBytes"] is None
         assert files(tmp_path / "audio") == {}
         (failed,) = bookmark(run)["failed"]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import BIN, ROOT, Run, clean_environment
+from expectations import assert_ends
 from faulty import CURSOR, SNIPPET, Focus, hang_up, page, status
-from playing import DAY, SOUND, audio, by_id, feed, files, recording
+from playing import DAY, SOUND, audio, bookmark, by_id, feed, files, recording
 
 from tap_focus.media import Shard
 
@@ -101,6 +102,17 @@ def test_a_second_run_downloads_nothing_and_gives_the_same_rows(archive: Archive
         for run in (first, second)
     )
     assert after == before
+    assert "3 files, 30,729 bytes" in first.log
+    assert "0 files, 0 bytes, 0.0 MB/s, 3 already there" in second.log
+
+
+@case(29, 34)
+def test_an_empty_file_is_no_audio_and_is_fetched_anew(archive: Archive, tmp_path: Path) -> None:
+    with Focus(feed(1)) as focus:
+        archive(focus)
+        (tmp_path / "audio" / DAY / "1.mp3").write_bytes(b"")
+        assert by_id(archive(focus))[1]["sizeInBytes"] == len(SOUND)
+    assert files(tmp_path / "audio") == {f"{DAY}/1.mp3": SOUND}
 
 
 @case(34)
@@ -154,6 +166,17 @@ def test_a_shard_archives_its_own_part(archive: Archive, tmp_path: Path) -> None
     assert set.union(*parts) == set(range(60))
     assert sum(len(part) for part in parts) == 60
     assert len(files(tmp_path / "audio")) == 60
+
+
+@case(36)
+@pytest.mark.parametrize("shard", [None, "2/3", "1/4"])
+def test_a_state_of_one_shard_is_no_state_of_another(archive: Archive, shard: str | None) -> None:
+    with Focus(feed(*range(9))) as focus:
+        whole = archive(focus)
+        part = archive(focus, media_shard="1/3", state=whole.state)
+        assert (part.code, bookmark(part)["shard"]) == (0, "1/3")
+        assert archive(focus, media_shard="1/3", state=part.state).code == 0
+        assert_ends(archive(focus, media_shard=shard, state=part.state), 1, "is of 1/3")
 
 
 @case(14)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +13,10 @@ from playing import DAY, SOUND, recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Archive = Callable[..., Run]
+
+VERIFY = (str(BIN / "tap-focus-media"), "verify")
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def manifest(archive: Archive, tmp_path: Path) -> Path:
 
 def verify(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(BIN / "tap-focus-media"), "verify", *arguments],
+        [*VERIFY, *arguments],
         check=False,
         capture_output=True,
         text=True,
@@ -83,6 +85,19 @@ def test_verify_says_what_it_cannot_work_with(manifest: Path, tmp_path: Path) ->
     nowhere = verify("--media-path", str(tmp_path / "nowhere"), str(manifest))
     assert (nowhere.returncode, nowhere.stdout) == (73, "")
     assert "media_path" in nowhere.stderr
+    empty = verify("--media-path", str(tmp_path / "audio"), "--one-way", stdin="")
+    assert empty.returncode == 2
+    assert "holds no row of recording_media" in empty.stderr
+    with Path("/dev/full").open("w") as full:
+        unheard = subprocess.run(
+            [*VERIFY, "--media-path", str(tmp_path / "audio"), str(manifest)],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert unheard.returncode == 74
+    assert unheard.stderr == "Standard output takes no more lines: No space left on device.\n"
     nonsense = verify("--media-path", str(tmp_path), stdin='{"a": 1}\n')
     assert nonsense.returncode == 2
     assert "line 1 is no row of recording_media" in nonsense.stderr

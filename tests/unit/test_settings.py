@@ -34,6 +34,15 @@ def test_good_settings_have_no_problem_and_get_their_defaults() -> None:
         ({"request_timeout": "soon"}, "request_timeout: must be a number, not 'soon'"),
         ({"client_id": "abc"}, "client_id: must be an integer, not 'abc'"),
         ({"client_id": 1.5}, "client_id: must be an integer, not 1.5"),
+        ({"media_path": "nope://x"}, "media_path: Protocol not known: nope"),
+        (
+            {"stream_maps": {"recording": {"type": None}}},
+            "stream_maps: there is no stream 'recording', only recordings and recording_media",
+        ),
+        (
+            {"stream_maps": {"calls": {"__source__": "record"}}},
+            "stream_maps: there is no stream 'record', only recordings and recording_media",
+        ),
         ({"username": ""}, "username: must not be empty, not ''"),
         ({"user_agent": "a\nb"}, "user_agent: must be printable ASCII text"),
         (
@@ -58,7 +67,8 @@ def test_a_wrong_setting_is_one_line_that_names_it(changes: dict[str, Any], line
     ("batch", "line"),
     [
         ({"storage": {"root": "nope://batches"}}, "Protocol not known: nope"),
-        ({"storage": {"root": "gs://batches"}}, "the Python package for storage.root is missing"),
+        ({"storage": {"root": "gs://batches"}}, "gs:// needs a Python package beside the tap"),
+        ({"encoding": {"format": "jsonl", "compression": "none"}}, "encoding.compression must be"),
         ({"storage": {}}, "needs encoding.format and storage.root"),
         ({"storage": {"root": None}}, "needs encoding.format and storage.root"),
         ({"encoding": {}}, "needs encoding.format and storage.root"),
@@ -72,6 +82,12 @@ def test_batches_that_could_not_be_written_are_refused(batch: dict[str, Any], li
     assert problems(batch_config=good) == []
     (problem,) = problems(batch_config={**good, **batch})
     assert problem.startswith(f"batch_config: {line}")
+
+
+@pytest.mark.parametrize("name", ["record*", "__else__", "recordings", "recording_media"])
+def test_a_stream_map_may_name_streams_in_every_way_that_the_sdk_knows(name: str) -> None:
+    assert problems(stream_maps={name: None}) == []
+    assert problems(stream_maps={"x": {"__source__": "recordings"}}) == []
 
 
 @pytest.mark.parametrize("name", ["api_key", "username", "client_id"])
