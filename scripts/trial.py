@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
         if command == "run":
             before = count(connection)
             began = connection.execute("SELECT now() AT TIME ZONE 'utc'").fetchone()
-            failed = load(server.get_uri(driver="psycopg"))
+            failed = load(server.get_uri(driver="psycopg"), anew=not before)
             if failed:
                 return failed
             print(brought(connection, before, began))
@@ -68,16 +68,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def load(url: str) -> int:
-    """Run the pipeline as a user would; return its exit code."""
-    command = ["meltano", "run", "tap-focus-sandbox", "target-postgres"]
+def load(url: str, *, anew: bool) -> int:
+    """Run the pipeline as a user would, from the bookmark or anew; return its exit code."""
+    # A bookmark of its own: one of another database would pass over what this one lacks.
+    options = ["--state-id-suffix=trial", *(["--full-refresh"] if anew else [])]
+    command = ["meltano", "run", *options, "tap-focus-sandbox", "target-postgres"]
     print("$", *command, flush=True)
-    environment = {
-        **os.environ,
-        "TARGET_POSTGRES_SQLALCHEMY_URL": url,
-        # The bookmark lies beside the database that it is of: neither is lost without the other.
-        "MELTANO_DATABASE_URI": f"sqlite:///{DATA.parent / 'meltano.db'}",
-    }
+    environment = {**os.environ, "TARGET_POSTGRES_SQLALCHEMY_URL": url}
     meltano = str(Path(sys.executable).parent / command[0])
     return subprocess.call([meltano, *command[1:]], env=environment, cwd=ROOT)
 

@@ -19,7 +19,7 @@ class Progress:
     """Counts what a stream has written, and says so now and then."""
 
     def __init__(self, logger: logging.Logger, noun: str) -> None:
-        """Begin to count now; the noun names what is counted, in the plural."""
+        """Begin to count now; the noun names what is counted, in the singular."""
         self._logger = logger
         self._noun = noun
         self._began = time.monotonic()
@@ -54,10 +54,11 @@ class Progress:
 
     def _so_far(self, seconds: float) -> str:
         rate = self._records / seconds
-        return f"{self._records:,} {self._noun} so far, {rate:,.0f} a second"
+        return f"{_counted(self._records, self._noun)} so far, {rate:,.0f} a second"
 
     def _in_all(self, seconds: float) -> str:
-        return f"{self._records:,} {self._noun} in {self._pages:,} pages, {seconds:.1f} s"
+        records, pages = _counted(self._records, self._noun), _counted(self._pages, "page")
+        return f"{records} in {pages}, {seconds:.1f} s"
 
     def _reached(self) -> str:
         """How far the feed has come; the text is Focus's, so it is logged only if it is a date."""
@@ -67,12 +68,16 @@ class Progress:
             return ""
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class MediaProgress(Progress):
     """Counts files and bytes as well."""
 
     def __init__(self, logger: logging.Logger) -> None:
         """Begin to count now."""
-        super().__init__(logger, "recordings")
+        super().__init__(logger, "recording")
         self.waiting = 0
         self._bytes = 0
         self._statuses: Counter[str] = Counter()
@@ -93,13 +98,14 @@ class MediaProgress(Progress):
         return f"{self._counts(seconds)}, {self.waiting:,} waiting in this page"
 
     def _in_all(self, seconds: float) -> str:
-        return f"{self._counts(seconds)}, {self._pages:,} pages, {seconds:.1f} s"
+        return f"{self._counts(seconds)}, {_counted(self._pages, 'page')}, {seconds:.1f} s"
 
     def _counts(self, seconds: float) -> str:
         rate = self._bytes / 1e6 / seconds
         of = self._statuses
+        files, size = _counted(of["fetched"], "file"), _counted(self._bytes, "byte")
         return (
-            f"{of['fetched']:,} files, {self._bytes:,} bytes, {rate:,.1f} MB/s, "
-            f"{of['stored']:,} already there, {of['failed']:,} failed, "
-            f"{of['not_permitted']:,} not permitted, {of['not_found']:,} not found"
+            f"{files}, {size}, {rate:,.1f} MB/s, {of['stored']:,} already there, "
+            f"{of['failed']:,} failed, {of['not_permitted']:,} not permitted, "
+            f"{of['not_found']:,} not found"
         )

@@ -230,7 +230,7 @@ class RecordingsStream(CursorStream):
 
     def progress(self) -> Progress:
         """Count recordings."""
-        return Progress(self.logger, "recordings")
+        return Progress(self.logger, "recording")
 
     def rows(self, page: Page) -> Iterator[Row]:
         """Make a row of each recording that is not passed through, and let the others pass."""
