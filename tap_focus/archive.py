@@ -18,8 +18,10 @@ from datetime import datetime, timezone
 from threading import Lock
 from uuid import uuid4
 
+from fsspec import get_filesystem_class
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.utils import get_protocol
 
 from tap_focus.errors import FocusError, StorageError
 
@@ -46,6 +48,21 @@ class Stored(t.NamedTuple):
     sha256: str
 
 
+def check_store(url: str) -> None:
+    """See that files can be stored at such a URL at all.
+
+    Raises:
+        ValueError: no installed package knows how.
+    """
+    try:
+        get_filesystem_class(get_protocol(url))
+    except ImportError:
+        raise ValueError(
+            f"{get_protocol(url)}:// needs a Python package beside the tap: install it with the "
+            "extra s3, gcs or azure"
+        ) from None
+
+
 class Archive:
     """The store at one place; safe to use from several threads."""
 
@@ -58,6 +75,10 @@ class Archive:
         Raises:
             StorageError: there is no such file system, or it cannot be reached.
         """
+        try:
+            check_store(url)
+        except ValueError as error:
+            raise StorageError(f"Cannot open media_path: {error}") from None
         with _storing("open"):
             self._fs, self._root = url_to_fs(url)
         self._local = isinstance(self._fs, LocalFileSystem)

@@ -10,11 +10,10 @@ import typing as t
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
-from fsspec import get_filesystem_class
-from fsspec.utils import get_protocol
 from singer_sdk import typing as th
 from singer_sdk.plugin_base import JSONSchemaValidator
 
+from tap_focus.archive import check_store
 from tap_focus.client import MAX_CONNECTIONS
 from tap_focus.media import Shard
 from tap_focus.sdk import BatchConfig
@@ -170,7 +169,6 @@ def problems(config: dict[str, t.Any], schema: dict[str, t.Any]) -> list[str]:
         "api_url": _check_url,
         "start_date": to_utc,
         "user_agent": _check_header,
-        "media_path": _check_store,
         "media_shard": to_shard,
         "stream_maps": _check_maps,
         "batch_config": _check_batch,
@@ -245,22 +243,11 @@ def _check_header(text: str) -> None:
         raise ValueError("must be printable ASCII text")
 
 
-def _check_store(url: str) -> None:
-    """Refuse what no installed package can store files in."""
-    try:
-        get_filesystem_class(get_protocol(url))
-    except ImportError:
-        raise ValueError(
-            f"{get_protocol(url)}:// needs a Python package beside the tap: install it with the "
-            "extra s3, gcs or azure"
-        ) from None
-
-
 def _check_batch(value: dict[str, t.Any]) -> None:
     """Refuse what the SDK would only fail on at the first batch, or never write."""
     try:
         batch = BatchConfig.from_dict(value)
-        _check_store(batch.storage.root)
+        check_store(batch.storage.root)
     except (TypeError, KeyError, AttributeError):
         raise ValueError("needs encoding.format and storage.root") from None
     if type(batch.batch_size) is not int or batch.batch_size < 1:

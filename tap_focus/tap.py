@@ -91,7 +91,10 @@ class TapFocus(Tap):
         """
         path = self.config.get("media_path")
         if not path:
-            missing = "media_path: missing. It is needed when recording_media is selected"
+            missing = (
+                "media_path: missing. It is needed when recording_media is selected; to leave the "
+                "audio out, select recordings alone"
+            )
             raise ConfigValidationError("wrong settings", errors=[missing])
         archive = Archive(path)
         archive.clean()

@@ -44,6 +44,20 @@ def test_a_folder_that_cannot_be_written_ends_before_the_bookmark_moves(
 
 
 @case(32)
+@pytest.mark.parametrize(
+    ("url", "words"), [("gs://bucket/x", "with the extra"), ("nope://x", "Protocol not known")]
+)
+def test_a_store_that_no_package_knows_is_said_to_be_one(
+    tap: Tap, archive: Archive, url: str, words: str
+) -> None:
+    with Focus(feed(1)) as focus:
+        run = archive(focus, media_path=url)
+        assert_ends(run, 73, "Cannot open media_path: ", words)
+        # The other stream shares the settings, and needs none of it.
+        assert tap(config={**focus.settings, "media_path": url}).code == 0
+
+
+@case(32)
 def test_a_full_disk_ends_before_the_bookmark_moves(archive: Archive, tmp_path: Path) -> None:
     """Stand-in for a full disk: no process of this one may write files beyond a size."""
     import resource  # noqa: PLC0415
@@ -283,7 +297,7 @@ def test_without_a_media_path_the_stream_ends_before_any_request(
     with Focus(feed(1)) as focus:
         run = tap(config=focus.settings, catalog=audio_catalog)
         assert run.code == 1
-        assert "media_path: missing. It is needed when recording_media is selected" in run.errors
+        assert_ends(run, 1, "media_path: missing. It is needed when recording_media is selected")
         assert not focus.logins
 
 

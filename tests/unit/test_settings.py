@@ -34,7 +34,6 @@ def test_good_settings_have_no_problem_and_get_their_defaults() -> None:
         ({"request_timeout": "soon"}, "request_timeout: must be a number, not 'soon'"),
         ({"client_id": "abc"}, "client_id: must be an integer, not 'abc'"),
         ({"client_id": 1.5}, "client_id: must be an integer, not 1.5"),
-        ({"media_path": "nope://x"}, "media_path: Protocol not known: nope"),
         (
             {"stream_maps": {"recording": {"type": None}}},
             "stream_maps: there is no stream 'recording', only recordings and recording_media",
