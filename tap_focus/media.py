@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from tap_focus.archive import Archive, Stored, name_of
 from tap_focus.errors import BadAnswerError, NoAudioError, RefusedError, UnavailableError
-from tap_focus.feed import KEY, Recording
+from tap_focus.page import KEY, Recording
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,11 +29,13 @@ from tap_focus.client import Client, Credentials
 from tap_focus.errors import FocusError
 from tap_focus.media import Media
 from tap_focus.sdk import ConfigInput, parse_environment_config
-from tap_focus.streams import CursorStream, RecordingMediaStream, RecordingsStream
+from tap_focus.streams import RecordingMediaStream, RecordingsStream
 from tap_focus.writer import MessageWriter
 
 if t.TYPE_CHECKING:
     from types import FrameType
+
+    from tap_focus.cursor_stream import CursorStream
 
 
 class TapFocus(Tap):

@@ -24,7 +24,7 @@ from tap_focus.errors import (
     TooLargeError,
     UnavailableError,
 )
-from tap_focus.feed import Page, decode, examine
+from tap_focus.page import Page, decode, examine
 
 URL = "https://focus.example.com/api"
 LOGIN = f"{URL}/authWithAPIKey"
