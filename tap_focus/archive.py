@@ -192,10 +192,11 @@ class Archive:
         with self._lock:
             if folder not in self._folders:
                 try:
-                    found = self._fs.ls(f"{self._root}/{folder}", detail=False, refresh=True)
+                    found = self._fs.ls(f"{self._root}/{folder}", detail=True, refresh=True)
                 except FileNotFoundError:
                     found = []
-                names = [path.rpartition("/")[2] for path in found]
+                files = [info["name"] for info in found if info["type"] == "file"]
+                names = [path.rpartition("/")[2] for path in files]
                 self._folders[folder] = {_stem(name): f"{folder}/{name}" for name in names}
                 if len(self._folders) > _REMEMBERED_FOLDERS:
                     self._folders.popitem(last=False)
@@ -246,7 +247,7 @@ def name_of(key: int, start: object) -> str:
 
 
 def _stem(name: str) -> str:
-    return name.partition(".")[0]
+    return name.rpartition(".")[0]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import typing as t
 from datetime import datetime, timezone
 
@@ -17,6 +18,8 @@ if t.TYPE_CHECKING:
 
     from tap_focus.client import Client
     from tap_focus.connection import Deadline
+
+logger = logging.getLogger("tap-focus.media")
 
 _CHUNK = 256 * 1024
 _SLOWEST = 64 * 1024
@@ -39,7 +42,9 @@ _EXTENSIONS = {
     "audio/amr": "amr",
     "video/mp4": "mp4",
     "video/webm": "webm",
+    "application/ogg": "ogg",
     "application/octet-stream": "bin",
+    "binary/octet-stream": "bin",  # what S3 says of a file of which nobody said more
 }
 _CONTENT_TYPES = {extension: kind for kind, extension in reversed(_EXTENSIONS.items())}
 
@@ -74,6 +79,7 @@ class Media:
         """Fetch by a client, store in an archive."""
         self._client = client
         self._archive = archive
+        self._first_refusal = iter([True])
 
     def archive(self, recording: Recording) -> Archived:
         """Archive a recording's audio, unless it lies there already.
@@ -109,6 +115,12 @@ class Media:
             if error.status in _REFUSES_ALL:
                 raise
             status = _REFUSES_ONE.get(error.status or 0, "failed")
+            if status == "not_permitted" and next(self._first_refusal, False):
+                logger.warning(
+                    "Focus refuses audio that it calls Permitted, with status 403. If it refuses "
+                    "all, the service user lacks the right Recording.Play; once it has it, run "
+                    "with --full-refresh, since what is not_permitted is not tried again"
+                )
             return self._row(recording, status, f"Focus answered {error.status}")
         return self._row(recording, stored=stored, kind=kind)
 

@@ -21,6 +21,9 @@ if t.TYPE_CHECKING:
 WRONG = ("missing", "torn", "altered", "unknown", "unreadable")
 """What can be wrong with a file, in the summary's order."""
 
+_NO_ROW = (msgspec.DecodeError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What a line raises that is none."""
+
 
 @click.group()
 def main() -> None:
@@ -92,7 +95,7 @@ def _latest_rows(lines: Iterable[bytes]) -> list[Row]:
                     continue
             key, _ = row["interactionId"], row["status"]
             rows[key] = row
-        except (msgspec.DecodeError, ValueError, TypeError, KeyError, AttributeError):
+        except _NO_ROW:
             raise ValueError(f"line {number} is no row of recording_media") from None
     return list(rows.values())
 

@@ -148,6 +148,7 @@ def test_a_refusal_is_a_status_and_is_not_tried_again(
     assert [row["status"] for row in run.records] == [expected, "stored"]
     assert bookmark(run)["failed"] == []
     assert "Trying again" not in run.log
+    assert ("Recording.Play" in run.log) == (code == 403)
 
 
 @case(31)

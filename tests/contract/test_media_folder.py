@@ -129,6 +129,19 @@ def test_an_empty_file_is_no_audio_and_is_fetched_anew(archive: Archive, tmp_pat
     assert files(tmp_path / "audio") == {f"{DAY}/1.mp3": SOUND}
 
 
+@case(33, 34)
+def test_what_others_left_beside_a_recordings_file_is_not_taken_for_it(
+    archive: Archive, tmp_path: Path
+) -> None:
+    folder = tmp_path / "audio" / DAY
+    (folder / "2.folder").mkdir(parents=True)
+    (folder / "1.mp3.part").write_bytes(b"half")
+    with Focus(feed(1, 2)) as focus:
+        rows = by_id(archive(focus))
+    assert {row["sizeInBytes"] for row in rows.values()} == {len(SOUND)}
+    assert (folder / "1.mp3.part").read_bytes() == b"half"
+
+
 @case(34)
 def test_a_recording_that_is_updated_is_not_downloaded_anew(archive: Archive) -> None:
     pages = {

@@ -98,6 +98,8 @@ def test_verify_says_what_it_cannot_work_with(manifest: Path, tmp_path: Path) ->
         )
     assert unheard.returncode == 74
     assert unheard.stderr == "Standard output takes no more lines: No space left on device.\n"
+    deep = verify("--media-path", str(tmp_path), stdin='{"a":' * 5000)
+    assert deep.returncode == 2
     nonsense = verify("--media-path", str(tmp_path), stdin='{"a": 1}\n')
     assert nonsense.returncode == 2
     assert "line 1 is no row of recording_media" in nonsense.stderr
