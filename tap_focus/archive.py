@@ -114,6 +114,7 @@ class Archive:
         folder, _, stem = name.rpartition("/")
         with _storing("read"):
             path = self._listed(folder).get(stem)
+        with _storing(f"read {path} in"):
             stored = self.read(path) if path else None
         # Nothing empty is ever stored here.
         return stored if stored and stored.size else None

@@ -43,11 +43,12 @@ class Deadline:
         self.passed = False
         self.connection: HTTPConnection | None = None
         self.sock: t.Any = None
+        self._most = seconds
         self._until = time.monotonic() + seconds
 
     def allow(self, seconds: float) -> None:
-        """Grant more time: for a large file, as its bytes arrive."""
-        self._until += seconds
+        """Grant more time, up to all that there was: for a large file, as its bytes arrive."""
+        self._until = min(self._until + seconds, time.monotonic() + self._most)
 
     def look(self) -> None:
         """Hang up if the time is over; again and again, as a connection may be about to be made."""

@@ -129,6 +129,9 @@ class Media:
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind not in _EXTENSIONS and not kind.startswith("audio/"):
             raise NoAudioError(f"Focus answered {kind or 'nothing'!r:.80} in place of audio")
+        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+            # Of what is unpacked on the way, the announced length proves nothing.
+            raise BadAnswerError("Focus compressed the audio, though it was asked not to")
         length = answer.headers.get("Content-Length")
         if length is None and "chunked" not in answer.headers.get("Transfer-Encoding", ""):
             raise NoAudioError("Focus did not announce the length, so it can't be seen to be whole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 import typing as t
@@ -20,6 +21,13 @@ if t.TYPE_CHECKING:
 
 WRONG = ("missing", "torn", "altered", "unknown", "unreadable")
 """What can be wrong with a file, in the summary's order."""
+
+
+class _StoredRow(msgspec.Struct):
+    uri: str
+    sizeInBytes: int  # noqa: N815 - the column's name
+    sha256: str
+
 
 _NO_ROW = (msgspec.DecodeError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What a line raises that is none."""
@@ -88,12 +96,14 @@ def _latest_rows(lines: Iterable[bytes]) -> list[Row]:
         if not line.strip():
             continue
         try:
-            row = msgspec.json.decode(line)
+            row = msgspec.json.decode(line.removeprefix(codecs.BOM_UTF8))
             if "record" in row or row.get("type") in ("SCHEMA", "STATE", "BATCH"):
-                row = row.get("record")
-                if row is None:
+                if "record" not in row or row.get("stream") == "recordings":
                     continue
-            key, _ = row["interactionId"], row["status"]
+                row = row["record"]
+            key, status = row["interactionId"], row["status"]
+            if status == "stored":
+                msgspec.convert(row, _StoredRow)
             rows[key] = row
         except _NO_ROW:
             raise ValueError(f"line {number} is no row of recording_media") from None
@@ -119,7 +129,7 @@ def _compare(
         if size is None:
             yield "missing", path, ""
         elif size != row.get("sizeInBytes"):
-            yield "torn", path, f": {size:,} bytes in place of {row.get('sizeInBytes'):,}"
+            yield "torn", path, f": {size:,} bytes in place of {row['sizeInBytes']:,}"
         elif size_only:
             yield "right", path, ""
         else:

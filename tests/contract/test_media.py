@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import time
@@ -104,6 +105,8 @@ def test_a_body_that_is_not_whole_is_fetched_again(
         audio(b'{"error": "no"}', "application/json"),
         audio(b"<html>", "text/html; charset=utf-8"),
         audio(SOUND, ""),
+        audio(gzip.compress(SOUND), Content_Encoding="gzip"),
+        audio(SOUND, Content_Encoding="br"),
         lambda handler, _: handler.send(200, b"", {"Content-Type": "audio/mpeg"}),
     ],
 )

@@ -54,6 +54,9 @@ def test_verify_says_that_a_whole_archive_is_right(manifest: Path, tmp_path: Pat
     piped = verify("--media-path", str(tmp_path / "audio"), "--all", stdin=manifest.read_text())
     assert piped.returncode == 0
     assert f"right      {DAY}/1.mp3" in piped.stdout
+    other = '\ufeff{"type": "RECORD", "stream": "recordings", "record": {"interactionId": 7}}\n'
+    both = verify("--media-path", str(tmp_path / "audio"), stdin=other + manifest.read_text())
+    assert (both.returncode, both.stdout) == (0, done.stdout)
 
 
 def test_verify_reports_what_is_missing_torn_altered_and_unknown(
@@ -100,6 +103,8 @@ def test_verify_says_what_it_cannot_work_with(manifest: Path, tmp_path: Path) ->
     assert unheard.stderr == "Standard output takes no more lines: No space left on device.\n"
     deep = verify("--media-path", str(tmp_path), stdin='{"a":' * 5000)
     assert deep.returncode == 2
+    unsized = '{"interactionId": 1, "status": "stored", "uri": "a/1.mp3", "sizeInBytes": null}'
+    assert verify("--media-path", str(tmp_path), stdin=unsized).returncode == 2
     nonsense = verify("--media-path", str(tmp_path), stdin='{"a": 1}\n')
     assert nonsense.returncode == 2
     assert "line 1 is no row of recording_media" in nonsense.stderr
