@@ -1,4 +1,4 @@
-"""What the reliability tests ask of a run."""
+"""What the tests of the command ask of a run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,21 @@ def ids(run: Run) -> list[int]:
     return [record["interactionId"] for record in run.records]
 
 
-def bookmark(cursor: str) -> dict[str, Any]:
+def bookmark(cursor: str | None) -> dict[str, Any]:
     return {
         "bookmarks": {
             "recordings": {"replication_key": "nextCursorId", "replication_key_value": cursor}
         }
     }
+
+
+def without_tap_fields(record: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in record.items() if k not in ("nextCursorId", "additionalFields")}
+
+
+def cursor_of(state: dict[str, Any]) -> str:
+    cursor: str = state["bookmarks"]["recordings"]["replication_key_value"]
+    return cursor
 
 
 def assert_ends(run: Run, code: int, *words: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tap_focus import settings
+from tap_focus.tap import TapFocus
 
 GOOD = {"region": "uk", "api_key": "k", "username": "u", "client_id": 9999}
 
@@ -81,6 +82,10 @@ def test_batches_that_could_not_be_written_are_refused(batch: dict[str, Any], li
     assert problems(batch_config=good) == []
     (problem,) = problems(batch_config={**good, **batch})
     assert problem.startswith(f"batch_config: {line}")
+
+
+def test_the_settings_know_the_taps_streams() -> None:
+    assert TapFocus(config=GOOD).streams.keys() == set(settings.STREAMS)
 
 
 @pytest.mark.parametrize("name", ["record*", "__else__", "recordings", "recording_media"])
