@@ -15,8 +15,8 @@ from singer_sdk.mapper import CustomStreamMap
 from tap_focus import schemas
 from tap_focus.bookmark import REPLICATION_KEY, Bookmark
 from tap_focus.errors import StorageError
-from tap_focus.feed import walk
-from tap_focus.page import KEY, Page, Plain
+from tap_focus.api.pagination import walk
+from tap_focus.api.page import KEY, Page, Plain
 from tap_focus.settings import to_utc
 
 if t.TYPE_CHECKING:

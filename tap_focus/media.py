@@ -9,15 +9,15 @@ from datetime import datetime, timezone
 
 from tap_focus.archive import Archive, Stored, name_of
 from tap_focus.errors import BadAnswerError, NoAudioError, RefusedError, UnavailableError
-from tap_focus.page import KEY, Recording
+from tap_focus.api.page import KEY, Recording
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     import requests
 
-    from tap_focus.client import Client
-    from tap_focus.connection import Deadline
+    from tap_focus.api.client import Client
+    from tap_focus.api.deadline import Deadline
 
 logger = logging.getLogger("tap-focus.media")
 

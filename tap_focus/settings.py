@@ -14,7 +14,7 @@ from singer_sdk import typing as th
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_focus.archive import check_store
-from tap_focus.client import MAX_CONNECTIONS
+from tap_focus.api.client import MAX_CONNECTIONS
 from tap_focus.media import Shard
 from tap_focus.sdk import BatchConfig
 

@@ -9,11 +9,11 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib.json import serialize_json
 
 from tap_focus import schemas
-from tap_focus.background import Background, result
+from tap_focus.api.threads import Background, result
 from tap_focus.cursor_stream import CursorStream
 from tap_focus.errors import TooManyFailedError
 from tap_focus.media import COPIED
-from tap_focus.page import KEY, Page, Recording
+from tap_focus.api.page import KEY, Page, Recording
 from tap_focus.passthrough import may_pass, record_messages
 from tap_focus.progress import MediaProgress, Progress
 from tap_focus.settings import to_shard

@@ -25,7 +25,7 @@ from singer_sdk.singerlib import Catalog
 from tap_focus import settings
 from tap_focus.archive import Archive
 from tap_focus.bookmark import usable_state
-from tap_focus.client import Client, Credentials
+from tap_focus.api.client import Client, Credentials
 from tap_focus.errors import FocusError
 from tap_focus.media import Media
 from tap_focus.sdk import ConfigInput, parse_environment_config

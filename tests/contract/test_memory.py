@@ -13,7 +13,7 @@ import pytest
 from conftest import BIN, clean_environment
 from faulty import Focus, answering, feed, recording
 
-from tap_focus.client import MAX_BODY_BYTES
+from tap_focus.api.client import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_focus import schemas
-from tap_focus.page import Plain, decode, examine
+from tap_focus.api.page import Plain, decode, examine
 from tap_focus.passthrough import may_pass
 from tap_focus.tap import TapFocus
 

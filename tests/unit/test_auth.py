@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tap_focus.auth import Token, TokenKeeper
+from tap_focus.api.auth import Token, TokenKeeper
 from tap_focus.errors import LoginFailedError, RefusedError
 
 

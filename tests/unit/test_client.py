@@ -13,9 +13,9 @@ import requests_mock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_focus import client as client_module
-from tap_focus import retry
-from tap_focus.client import Client, Credentials
+from tap_focus.api import client as client_module
+from tap_focus.api import retry
+from tap_focus.api.client import Client, Credentials
 from tap_focus.errors import (
     BadAnswerError,
     FocusError,
@@ -24,7 +24,7 @@ from tap_focus.errors import (
     TooLargeError,
     UnavailableError,
 )
-from tap_focus.page import Page, decode, examine
+from tap_focus.api.page import Page, decode, examine
 
 URL = "https://focus.example.com/api"
 LOGIN = f"{URL}/authWithAPIKey"

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_focus import feed
+from tap_focus.api import pagination as feed
 from tap_focus.errors import (
     BadAnswerError,
     CursorRefusedError,
     FocusError,
 )
-from tap_focus.feed import walk
+from tap_focus.api.pagination import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_focus.page import Answer, Page
+    from tap_focus.api.page import Answer, Page
 
 SECRET = "Jane Smith"
 

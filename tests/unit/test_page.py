@@ -16,7 +16,7 @@ from tap_focus.errors import (
     TooLargeError,
     UnusableRecordingError,
 )
-from tap_focus.page import Page, Plain, decode, examine
+from tap_focus.api.page import Page, Plain, decode, examine
 
 SECRET = "Jane Smith"
 
