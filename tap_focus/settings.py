@@ -16,7 +16,7 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 from tap_focus.archive import check_store
 from tap_focus.api.client import MAX_CONNECTIONS
 from tap_focus.media import Shard
-from tap_focus.sdk import BatchConfig
+from tap_focus.streams.sdk import BatchConfig
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,18 +24,18 @@ from singer_sdk.singerlib import Catalog
 
 from tap_focus import settings
 from tap_focus.archive import Archive
-from tap_focus.bookmark import usable_state
+from tap_focus.streams.state import usable_state
 from tap_focus.api.client import Client, Credentials
 from tap_focus.errors import FocusError
 from tap_focus.media import Media
-from tap_focus.sdk import ConfigInput, parse_environment_config
-from tap_focus.streams import RecordingMediaStream, RecordingsStream
-from tap_focus.writer import MessageWriter
+from tap_focus.streams.sdk import ConfigInput, parse_environment_config
+from tap_focus.streams.recordings import RecordingMediaStream, RecordingsStream
+from tap_focus.streams.writer import MessageWriter
 
 if t.TYPE_CHECKING:
     from types import FrameType
 
-    from tap_focus.cursor_stream import CursorStream
+    from tap_focus.streams.base import CursorStream
 
 
 class TapFocus(Tap):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from expectations import bookmark, cursor_of, without_tap_fields
 
-from tap_focus import schemas
+from tap_focus.streams import schemas
 
 if TYPE_CHECKING:
     from collections.abc import Callable

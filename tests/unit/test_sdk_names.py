@@ -1,4 +1,4 @@
-"""The SDK's private names: the tap uses those that `tap_focus.sdk` lists, and no other."""
+"""The SDK's private names: the tap uses those that `tap_focus.streams.sdk` lists, and no other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from singer_sdk.singerlib.encoding import SimpleSingerWriter
 from singer_sdk.streams._state import StreamStateManager
 
 import tap_focus
-from tap_focus.sdk import RELIED_ON
+from tap_focus.streams.sdk import RELIED_ON
 
 PACKAGE = Path(tap_focus.__file__).parent
 MODULES = [

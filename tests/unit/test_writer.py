@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.singerlib import RecordMessage, StateMessage
 
-from tap_focus.writer import MessageWriter
+from tap_focus.streams.writer import MessageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

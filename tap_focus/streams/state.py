@@ -7,7 +7,7 @@ import typing as t
 from singer_sdk.exceptions import ConfigValidationError
 
 from tap_focus.api.page import KEY
-from tap_focus.sdk import StreamStateManager
+from tap_focus.streams.sdk import StreamStateManager
 
 REPLICATION_KEY = "nextCursorId"
 

@@ -8,14 +8,14 @@ from functools import cached_property, partial
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib.json import serialize_json
 
-from tap_focus import schemas
+from tap_focus.streams import schemas
 from tap_focus.api.threads import Background, result
-from tap_focus.cursor_stream import CursorStream
+from tap_focus.streams.base import CursorStream
 from tap_focus.errors import TooManyFailedError
 from tap_focus.media import COPIED
 from tap_focus.api.page import KEY, Page, Recording
-from tap_focus.passthrough import may_pass, record_messages
-from tap_focus.progress import MediaProgress, Progress
+from tap_focus.streams.raw_records import may_pass, record_messages
+from tap_focus.streams.progress import MediaProgress, Progress
 from tap_focus.settings import to_shard
 
 if t.TYPE_CHECKING:

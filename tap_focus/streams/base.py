@@ -12,8 +12,8 @@ from singer_sdk.exceptions import ConfigValidationError, MapExpressionError
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import CustomStreamMap
 
-from tap_focus import schemas
-from tap_focus.bookmark import REPLICATION_KEY, Bookmark
+from tap_focus.streams import schemas
+from tap_focus.streams.state import REPLICATION_KEY, Bookmark
 from tap_focus.errors import StorageError
 from tap_focus.api.pagination import walk
 from tap_focus.api.page import KEY, Page, Plain
@@ -26,8 +26,8 @@ if t.TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
     from singer_sdk.singerlib import Catalog, RecordMessage
 
-    from tap_focus.progress import Progress
-    from tap_focus.sdk import BaseBatchFileEncoding
+    from tap_focus.streams.progress import Progress
+    from tap_focus.streams.sdk import BaseBatchFileEncoding
     from tap_focus.tap import TapFocus
 
     Row = dict[str, t.Any]

@@ -1,0 +1,1 @@
+"""Singer streams: records, state and output."""
