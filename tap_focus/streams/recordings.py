@@ -12,7 +12,7 @@ from tap_focus.streams import schemas
 from tap_focus.api.threads import Background, result
 from tap_focus.streams.base import CursorStream
 from tap_focus.errors import TooManyFailedError
-from tap_focus.media import COPIED
+from tap_focus.archive.downloader import COPIED
 from tap_focus.api.page import KEY, Page, Recording
 from tap_focus.streams.raw_records import may_pass, record_messages
 from tap_focus.streams.progress import MediaProgress, Progress

@@ -15,7 +15,7 @@ from expectations import assert_ends
 from faulty import CURSOR, SNIPPET, Focus, hang_up, page, status
 from playing import DAY, SOUND, audio, bookmark, by_id, feed, files, recording
 
-from tap_focus.media import Shard
+from tap_focus.archive.downloader import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ import logging
 import typing as t
 from datetime import datetime, timezone
 
-from tap_focus.archive import Archive, Stored, name_of
+from tap_focus.archive.store import Archive, Stored, name_of
 from tap_focus.errors import BadAnswerError, NoAudioError, RefusedError, UnavailableError
 from tap_focus.api.page import KEY, Recording
 

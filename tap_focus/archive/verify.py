@@ -11,7 +11,7 @@ from collections import Counter
 import click
 import msgspec
 
-from tap_focus.archive import Archive
+from tap_focus.archive.store import Archive
 from tap_focus.errors import StorageError
 
 if t.TYPE_CHECKING:

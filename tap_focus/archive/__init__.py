@@ -1,0 +1,1 @@
+"""Audio archive: download, store and verify audio files."""
