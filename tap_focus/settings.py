@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from singer_sdk import typing as th
 from singer_sdk.plugin_base import JSONSchemaValidator
 
-from tap_focus.archive.store import check_store
 from tap_focus.api.client import MAX_CONNECTIONS
 from tap_focus.archive.downloader import Shard
+from tap_focus.archive.store import check_store
 from tap_focus.streams.sdk import BatchConfig
 
 if t.TYPE_CHECKING:

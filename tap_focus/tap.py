@@ -23,13 +23,13 @@ from singer_sdk.helpers.capabilities import TapCapabilities
 from singer_sdk.singerlib import Catalog
 
 from tap_focus import settings
-from tap_focus.archive.store import Archive
-from tap_focus.streams.state import usable_state
 from tap_focus.api.client import Client, Credentials
-from tap_focus.errors import FocusError
 from tap_focus.archive.downloader import Media
-from tap_focus.streams.sdk import ConfigInput, parse_environment_config
+from tap_focus.archive.store import Archive
+from tap_focus.errors import FocusError
 from tap_focus.streams.recordings import RecordingMediaStream, RecordingsStream
+from tap_focus.streams.sdk import ConfigInput, parse_environment_config
+from tap_focus.streams.state import usable_state
 from tap_focus.streams.writer import MessageWriter
 
 if t.TYPE_CHECKING:

@@ -22,6 +22,7 @@ from requests.utils import get_environ_proxies
 
 from tap_focus.api.auth import Token, TokenKeeper
 from tap_focus.api.deadline import Adapter, Deadline, deadline
+from tap_focus.api.retry import Passing, retry, seconds_to_wait, timestamp
 from tap_focus.errors import (
     BadAnswerError,
     CursorRefusedError,
@@ -29,7 +30,6 @@ from tap_focus.errors import (
     RefusedError,
     TooLargeError,
 )
-from tap_focus.api.retry import Passing, retry, seconds_to_wait, timestamp
 
 logger = logging.getLogger("tap-focus.client")
 

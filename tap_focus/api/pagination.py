@@ -6,9 +6,9 @@ import typing as t
 from collections import deque
 from threading import Semaphore
 
+from tap_focus.api.page import WRITTEN, Answer, Page, Plain, decode, examine
 from tap_focus.api.threads import Background, result
 from tap_focus.errors import BadAnswerError, CursorRefusedError
-from tap_focus.api.page import WRITTEN, Answer, Page, Plain, decode, examine
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,9 @@ import logging
 import typing as t
 from datetime import datetime, timezone
 
+from tap_focus.api.page import KEY, Recording
 from tap_focus.archive.store import Archive, Stored, name_of
 from tap_focus.errors import BadAnswerError, NoAudioError, RefusedError, UnavailableError
-from tap_focus.api.page import KEY, Recording
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,12 +12,12 @@ from singer_sdk.exceptions import ConfigValidationError, MapExpressionError
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import CustomStreamMap
 
+from tap_focus.api.page import KEY, Page, Plain
+from tap_focus.api.pagination import walk
+from tap_focus.errors import StorageError
+from tap_focus.settings import to_utc
 from tap_focus.streams import schemas
 from tap_focus.streams.state import REPLICATION_KEY, Bookmark
-from tap_focus.errors import StorageError
-from tap_focus.api.pagination import walk
-from tap_focus.api.page import KEY, Page, Plain
-from tap_focus.settings import to_utc
 
 if t.TYPE_CHECKING:
     import logging

@@ -8,15 +8,15 @@ from functools import cached_property, partial
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib.json import serialize_json
 
-from tap_focus.streams import schemas
-from tap_focus.api.threads import Background, result
-from tap_focus.streams.base import CursorStream
-from tap_focus.errors import TooManyFailedError
-from tap_focus.archive.downloader import COPIED
 from tap_focus.api.page import KEY, Page, Recording
-from tap_focus.streams.raw_records import may_pass, record_messages
-from tap_focus.streams.progress import MediaProgress, Progress
+from tap_focus.api.threads import Background, result
+from tap_focus.archive.downloader import COPIED
+from tap_focus.errors import TooManyFailedError
 from tap_focus.settings import to_shard
+from tap_focus.streams import schemas
+from tap_focus.streams.base import CursorStream
+from tap_focus.streams.progress import MediaProgress, Progress
+from tap_focus.streams.raw_records import may_pass, record_messages
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

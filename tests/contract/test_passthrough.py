@@ -13,8 +13,8 @@ from faulty import page
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_focus.streams import schemas
 from tap_focus.api.page import Plain, decode, examine
+from tap_focus.streams import schemas
 from tap_focus.streams.raw_records import may_pass
 from tap_focus.tap import TapFocus
 

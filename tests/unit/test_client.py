@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tap_focus.api import client as client_module
 from tap_focus.api import retry
 from tap_focus.api.client import Client, Credentials
+from tap_focus.api.page import Page, decode, examine
 from tap_focus.errors import (
     BadAnswerError,
     FocusError,
@@ -24,7 +25,6 @@ from tap_focus.errors import (
     TooLargeError,
     UnavailableError,
 )
-from tap_focus.api.page import Page, decode, examine
 
 URL = "https://focus.example.com/api"
 LOGIN = f"{URL}/authWithAPIKey"

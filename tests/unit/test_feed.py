@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_focus.api import pagination as feed
+from tap_focus.api.pagination import walk
 from tap_focus.errors import (
     BadAnswerError,
     CursorRefusedError,
     FocusError,
 )
-from tap_focus.api.pagination import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from tap_focus.api.page import Page, Plain, decode, examine
 from tap_focus.errors import (
     BadAnswerError,
     FocusError,
     TooLargeError,
     UnusableRecordingError,
 )
-from tap_focus.api.page import Page, Plain, decode, examine
 
 SECRET = "Jane Smith"
 
