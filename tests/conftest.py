@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from caller import Caller
-from playing import audio
 
 from tap_focus.sandbox import Sandbox
+from tests.helpers.audio import audio
+from tests.helpers.sandbox_client import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from faulty import Focus
+    from tests.helpers.fake_focus import Focus
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent

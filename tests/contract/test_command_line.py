@@ -10,16 +10,15 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from expectations import bookmark, cursor_of, without_tap_fields
 
 from tap_focus.streams import schemas
+from tests.helpers.assertions import bookmark, cursor_of, without_tap_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Run
-
     from tap_focus.sandbox import Sandbox
+    from tests.conftest import Run
 
     Tap = Callable[..., Run]
 

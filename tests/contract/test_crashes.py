@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from conftest import BIN, clean_environment
-from faulty import CURSOR, Focus, feed, page, recording, slow, status
+
+from tests.conftest import BIN, clean_environment
+from tests.helpers.fake_focus import CURSOR, Focus, feed, page, recording, slow, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from conftest import Run
+    from tests.conftest import Run
 
     Tap = Callable[..., Run]
 

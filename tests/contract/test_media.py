@@ -9,9 +9,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from expectations import assert_ends
-from faulty import CURSOR, Focus, bad_gzip, cut, cut_chunked, hang_up, redirect, slow, status, well
-from playing import (
+
+from tests.helpers.assertions import assert_ends
+from tests.helpers.audio import (
     DAY,
     SOUND,
     audio,
@@ -23,13 +23,25 @@ from playing import (
     sounding,
     without_length,
 )
+from tests.helpers.fake_focus import (
+    CURSOR,
+    Focus,
+    bad_gzip,
+    cut,
+    cut_chunked,
+    hang_up,
+    redirect,
+    slow,
+    status,
+    well,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Run
-    from faulty import Fault, Handler
+    from tests.conftest import Run
+    from tests.helpers.fake_focus import Fault, Handler
 
     Archive = Callable[..., Run]
 

@@ -10,18 +10,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import BIN, ROOT, Run, clean_environment
-from expectations import assert_ends
-from faulty import CURSOR, SNIPPET, Focus, hang_up, page, status
-from playing import DAY, SOUND, audio, bookmark, by_id, feed, files, recording
 
 from tap_focus.archive.downloader import Shard
+from tests.conftest import BIN, ROOT, Run, clean_environment
+from tests.helpers.assertions import assert_ends
+from tests.helpers.audio import DAY, SOUND, audio, bookmark, by_id, feed, files, recording
+from tests.helpers.fake_focus import CURSOR, SNIPPET, Focus, hang_up, page, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from faulty import Handler
+    from tests.helpers.fake_focus import Handler
 
     Tap = Callable[..., Run]
     Archive = Callable[..., Run]

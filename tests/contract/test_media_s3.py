@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import boto3  # type: ignore[import-untyped]
 import pytest
 import requests
-from conftest import BIN, Run, clean_environment
-from faulty import Focus, Handler, hang_up, page, recording
 from moto.server import ThreadedMotoServer
 
 from tap_focus.sandbox import Sandbox
+from tests.conftest import BIN, Run, clean_environment
+from tests.helpers.fake_focus import Focus, Handler, hang_up, page, recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

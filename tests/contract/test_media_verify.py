@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import BIN, Run
-from faulty import Focus, page
-from playing import DAY, SOUND, recording
+
+from tests.conftest import BIN, Run
+from tests.helpers.audio import DAY, SOUND, recording
+from tests.helpers.fake_focus import Focus, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

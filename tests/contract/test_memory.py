@@ -10,10 +10,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import BIN, clean_environment
-from faulty import Focus, answering, feed, recording
 
 from tap_focus.api.client import MAX_BODY_BYTES
+from tests.conftest import BIN, clean_environment
+from tests.helpers.fake_focus import Focus, answering, feed, recording
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from faulty import page
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from tap_focus.api.page import Plain, decode, examine
 from tap_focus.streams import schemas
 from tap_focus.streams.raw_records import may_pass
 from tap_focus.tap import TapFocus
+from tests.helpers.fake_focus import page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

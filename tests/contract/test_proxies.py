@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from expectations import assert_ends, ids, settings
-from faulty import KEY, Focus, drip, feed
+
+from tests.helpers.assertions import assert_ends, ids, settings
+from tests.helpers.fake_focus import KEY, Focus, drip, feed
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Run
     from typing_extensions import Self
+
+    from tests.conftest import Run
 
     Tap = Callable[..., Run]
 

@@ -8,15 +8,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import NULL
-from expectations import assert_ends, bookmark, ids, settings
-from faulty import CURSOR, Focus, answering, feed, hang_up, page, recording, status, well
+
+from tests.conftest import NULL
+from tests.helpers.assertions import assert_ends, bookmark, ids, settings
+from tests.helpers.fake_focus import (
+    CURSOR,
+    Focus,
+    answering,
+    feed,
+    hang_up,
+    page,
+    recording,
+    status,
+    well,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Run
-    from faulty import Fault
+    from tests.conftest import Run
+    from tests.helpers.fake_focus import Fault
 
     Tap = Callable[..., Run]
 

@@ -9,8 +9,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from expectations import assert_ends, bookmark, ids, settings
-from faulty import (
+
+from tests.helpers.assertions import assert_ends, bookmark, ids, settings
+from tests.helpers.fake_focus import (
     CURSOR,
     KEY,
     NAME,
@@ -34,8 +35,8 @@ from faulty import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Run
-    from faulty import Fault
+    from tests.conftest import Run
+    from tests.helpers.fake_focus import Fault
 
     Tap = Callable[..., Run]
 

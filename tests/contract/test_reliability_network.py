@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from expectations import WAITS_LITTLE, assert_ends, bookmark, ids, settings
-from faulty import (
+
+from tests.helpers.assertions import WAITS_LITTLE, assert_ends, bookmark, ids, settings
+from tests.helpers.fake_focus import (
     CURSOR,
     KEY,
     Focus,
@@ -40,8 +41,8 @@ from faulty import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Run
-    from faulty import Fault
+    from tests.conftest import Run
+    from tests.helpers.fake_focus import Fault
 
     Tap = Callable[..., Run]
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from expectations import cursor_of, without_tap_fields
 from jsonschema import Draft202012Validator
+
+from tests.helpers.assertions import cursor_of, without_tap_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Run
-
     from tap_focus.sandbox import Sandbox
+    from tests.conftest import Run
 
     Tap = Callable[..., Run]
 

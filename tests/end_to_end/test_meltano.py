@@ -17,14 +17,14 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from conftest import BIN, ROOT, clean_environment
-from faulty import Focus, page
 from jsonschema import Draft202012Validator
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 from ruamel.yaml import YAML
 
 from tap_focus.sandbox import Sandbox
+from tests.conftest import BIN, ROOT, clean_environment
+from tests.helpers.fake_focus import Focus, page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

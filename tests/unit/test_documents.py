@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 
-from conftest import BIN, ROOT
 from ruamel.yaml import YAML
+
+from tests.conftest import BIN, ROOT
 
 
 def own_settings() -> set[str]:

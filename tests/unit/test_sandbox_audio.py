@@ -6,10 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from caller import PLAY, Caller
 
 from tap_focus.sandbox.audio import mp3
 from tap_focus.sandbox.company import has_audio
+from tests.helpers.sandbox_client import PLAY, Caller
 
 if TYPE_CHECKING:
     from tap_focus.sandbox import Sandbox

@@ -8,10 +8,10 @@ import typing as t
 import jwt
 import pytest
 import requests
-from caller import CURSOR, Caller
 
 from tap_focus.sandbox import Sandbox
 from tap_focus.sandbox.cursor import Cursor, CursorSeal
+from tests.helpers.sandbox_client import CURSOR, Caller
 
 
 class Clock:

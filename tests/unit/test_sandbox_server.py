@@ -14,11 +14,11 @@ from collections import Counter
 import pytest
 import requests
 from aiohttp import web
-from caller import CURSOR, PLAY, Caller
 
 from tap_focus.sandbox import Sandbox
 from tap_focus.sandbox.cli import focus_sandbox, tap_focus_sandbox
 from tap_focus.sandbox.company import Company, has_audio
+from tests.helpers.sandbox_client import CURSOR, PLAY, Caller
 
 if t.TYPE_CHECKING:
     from aiohttp.typedefs import Handler

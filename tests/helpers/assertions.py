@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from conftest import Run
-    from faulty import Focus
+    from tests.conftest import Run
+    from tests.helpers.fake_focus import Focus
 
 WAITS_LITTLE = {"request_timeout": 1, "max_retries": 3}
 

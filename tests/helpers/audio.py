@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from faulty import CURSOR, page
-from faulty import recording as any_recording
+from tests.helpers.fake_focus import CURSOR, page
+from tests.helpers.fake_focus import recording as any_recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Run
-    from faulty import Fault, Handler
+    from tests.conftest import Run
+    from tests.helpers.fake_focus import Fault, Handler
 
     Tap = Callable[..., Run]
     Archive = Callable[..., Run]

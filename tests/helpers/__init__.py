@@ -1,0 +1,1 @@
+"""What tests share: a fake Focus, a command runner, assertions."""
