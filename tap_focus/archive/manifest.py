@@ -1,0 +1,106 @@
+"""Rows of the manifest, the stream `recording_media`: build them and read them back."""
+
+from __future__ import annotations
+
+import codecs
+import typing as t
+from datetime import datetime, timezone
+
+import msgspec
+
+from tap_focus.api.page import KEY
+from tap_focus.archive.naming import parse_date_time
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tap_focus.archive.store import StoredFile
+
+COPIED_FIELDS = (KEY, "thirdPartyId", "startDatetimeUTC", "type")
+"""Fields of a recording that its row repeats."""
+
+_INVALID_ROW_ERRORS = (
+    msgspec.DecodeError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RecursionError,
+)
+"""Exceptions that an invalid line raises."""
+
+
+class StoredRow(msgspec.Struct):
+    """The columns that describe a stored file."""
+
+    uri: str
+    sizeInBytes: t.Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # noqa: N815 - the column's name
+    sha256: str
+
+
+def build_row(  # noqa: PLR0913 - one argument for each group of columns
+    recording: Mapping[str, t.Any],
+    *,
+    status: str,
+    error: str | None = None,
+    file: StoredFile | None = None,
+    uri: str | None = None,
+    content_type: str | None = None,
+) -> dict[str, t.Any]:
+    """Return a recording's row, without `nextCursorId`.
+
+    Args:
+        recording: the recording as Focus sent it. A field that does not fit its column becomes
+            null.
+        status: `stored`, `not_permitted`, `not_found` or `failed`.
+        error: the reason why there is no file.
+        file: the stored file.
+        uri: the URI of the stored file.
+        content_type: the content type of the stored file.
+    """
+    start = recording.get("startDatetimeUTC")
+    moment = parse_date_time(start)
+    return {
+        KEY: recording[KEY],
+        "thirdPartyId": _text_or_none(recording.get("thirdPartyId")),
+        "startDatetimeUTC": start if moment and moment.tzinfo else None,
+        "type": _text_or_none(recording.get("type")),
+        "uri": uri,
+        "contentType": content_type,
+        "sizeInBytes": file.size if file else None,
+        "sha256": file.sha256 if file else None,
+        "fetchedAt": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        "status": status,
+        "error": error,
+    }
+
+
+def read_manifest(lines: Iterable[bytes]) -> list[StoredRow | None]:
+    """Return the last row of each recording, or None for a recording without a file.
+
+    Args:
+        lines: JSON, either one row a line or Singer messages. Other messages are ignored, as are
+            records of the stream `recordings`.
+
+    Raises:
+        ValueError: a line is not a row of the manifest.
+    """
+    rows: dict[t.Any, StoredRow | None] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line.removeprefix(codecs.BOM_UTF8))
+            if "record" in row or row.get("type") in ("SCHEMA", "STATE", "BATCH"):
+                if "record" not in row or row.get("stream") == "recordings":
+                    continue
+                row = row["record"]
+            is_stored = row["status"] == "stored"
+            rows[row[KEY]] = msgspec.convert(row, StoredRow) if is_stored else None
+        except _INVALID_ROW_ERRORS:
+            raise ValueError(f"line {number} is not a row of recording_media") from None
+    return list(rows.values())
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
