@@ -1,181 +1,185 @@
-"""Fetch, verify, name and store the audio of one recording, and tell how it went."""
+"""Download the audio of recordings into the archive."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import typing as t
-from datetime import datetime, timezone
+from functools import cached_property, partial
 
-from tap_focus.api.page import KEY, Recording
-from tap_focus.archive.store import Archive, Stored, name_of
-from tap_focus.errors import BadAnswerError, NoAudioError, RefusedError, UnavailableError
+from tap_focus.api.page import KEY
+from tap_focus.archive.manifest import build_row
+from tap_focus.archive.naming import content_type_of, extension_for, file_stem
+from tap_focus.archive.pool import DaemonThreadPool, wait_for
+from tap_focus.archive.store import AudioStore, StoredFile
+from tap_focus.errors import (
+    HTTPStatusError,
+    InvalidAudioError,
+    InvalidResponseError,
+    StorageError,
+    UnavailableError,
+)
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import requests
+    from collections.abc import Callable, Iterable, Iterator
 
     from tap_focus.api.client import Client
-    from tap_focus.api.deadline import Deadline
+
+    Recording = dict[str, t.Any]
+    Row = dict[str, t.Any]
 
 logger = logging.getLogger("tap-focus.media")
 
-_CHUNK = 256 * 1024
-_SLOWEST = 64 * 1024
-"""Bytes a second that a download must reach, after the time that every request has."""
-
-_EXTENSIONS = {
-    "audio/mpeg": "mp3",
-    "audio/mp3": "mp3",
-    "audio/wav": "wav",
-    "audio/wave": "wav",
-    "audio/x-wav": "wav",
-    "audio/vnd.wave": "wav",
-    "audio/mp4": "m4a",
-    "audio/x-m4a": "m4a",
-    "audio/aac": "aac",
-    "audio/ogg": "ogg",
-    "audio/opus": "opus",
-    "audio/flac": "flac",
-    "audio/webm": "webm",
-    "audio/amr": "amr",
-    "video/mp4": "mp4",
-    "video/webm": "webm",
-    "application/ogg": "ogg",
-    "application/octet-stream": "bin",
-    "binary/octet-stream": "bin",  # what S3 says of a file of which nobody said more
-}
-_CONTENT_TYPES = {extension: kind for kind, extension in reversed(_EXTENSIONS.items())}
+_UNAUTHORIZED = 401
+_FORBIDDEN = 403
+_STATUSES = {_FORBIDDEN: "not_permitted", 404: "not_found", 410: "not_found"}
+"""Manifest status for an HTTP status. Other HTTP statuses give `failed`."""
 
 
-class Shard(t.NamedTuple):
-    """One machine's part of the work: `part` of so many `parts`, from 1."""
+class DownloadResult(t.NamedTuple):
+    """The result for one recording.
 
-    part: int = 1
-    parts: int = 1
+    Attributes:
+        recording: the recording as Focus sent it.
+        row: its row in the manifest, without `nextCursorId`.
+        requested: whether this result is of a request for the audio. False if the file was
+            stored before, must not be requested, or belongs to a later entry of the same page.
+    """
 
-    def __str__(self) -> str:
-        """Return it as the setting has it, `part/parts`."""
-        return f"{self.part}/{self.parts}"
+    recording: Recording
+    row: Row
+    requested: bool
 
-    def has(self, recording: Recording) -> bool:
-        """Whether a recording is this machine's: by a hash that is the same everywhere."""
-        digest = hashlib.sha256(str(recording[KEY]).encode()).digest()
-        return int.from_bytes(digest[:8], "big") % self.parts == self.part - 1
-
-
-class Archived(t.NamedTuple):
-    """How a recording's file fares: its row, and whether the file was fetched just now."""
-
-    row: dict[str, t.Any]
-    fetched: bool
+    @property
+    def downloaded(self) -> bool:
+        """Whether the file was downloaded for this result."""
+        return self.requested and self.row["status"] == "stored"
 
 
-class Media:
-    """Brings recordings' audio from Focus into an archive."""
+class AudioDownloader:
+    """Downloads audio from Focus into a store, several files at once."""
 
-    def __init__(self, client: Client, archive: Archive) -> None:
-        """Fetch by a client, store in an archive."""
-        self._client = client
-        self._archive = archive
-        self._first_refusal = iter([True])
-
-    def archive(self, recording: Recording) -> Archived:
-        """Archive a recording's audio, unless it lies there already.
+    def __init__(self, client: Client, media_path: str | None, concurrency: int) -> None:
+        """Keep the arguments. Threads and connections are opened when they are needed.
 
         Args:
-            recording: with `interactionId`, `thirdPartyId`, `startDatetimeUTC`, `type` and
-                `mediaAccessStatus`.
+            client: the client of the Focus API.
+            media_path: a local folder or a URL such as `s3://bucket/folder`; None if not set.
+            concurrency: number of downloads at once.
+        """
+        self._client = client
+        self._media_path = media_path
+        self._concurrency = concurrency
+        self._has_warned = False
+
+    def open(self) -> None:
+        """Open the store, check that it can be written, and remove stale partial files.
 
         Raises:
-            StorageError: the archive refuses; no row could be true.
-            RefusedError: Focus refuses the credentials, or redirects.
+            StorageError: `media_path` is not set, not supported, or cannot be written.
         """
-        name = name_of(recording[KEY], recording.get("startDatetimeUTC"))
-        if stored := self._archive.find(name):
-            return Archived(self._row(recording, stored=stored), fetched=False)
-        row = self._fetch(recording, name)
-        return Archived(row, fetched=row["status"] == "stored")
+        self._store.prepare()
 
-    def _fetch(self, recording: Recording, name: str) -> dict[str, t.Any]:
+    def download_all(
+        self, recordings: Iterable[Recording], *, on_wait: Callable[[], None]
+    ) -> Iterator[DownloadResult]:
+        """Download the audio of a page of recordings.
+
+        A recording that occurs several times is requested once, with the fields of its last entry.
+
+        Args:
+            recordings: with `interactionId`, `thirdPartyId`, `startDatetimeUTC`, `type` and
+                `mediaAccessStatus`.
+            on_wait: called several times a second while a download is waited for. It may raise
+                to stop.
+
+        Yields:
+            One result for each recording, in the order of the recordings.
+
+        Raises:
+            StorageError: the store cannot be read or written.
+            APIError: an error that is not specific to one recording, such as a failed login.
+        """
+        recordings = list(recordings)
+        latest = {recording[KEY]: recording for recording in recordings}
+        futures = {
+            key: self._pool.submit(partial(self.download, recording))
+            for key, recording in latest.items()
+        }
+        for recording in recordings:
+            key = recording[KEY]
+            result = wait_for(futures[key], on_wait)
+            self._warn_if_forbidden(result)
+            yield result if recording is latest[key] else result._replace(requested=False)
+
+    def download(self, recording: Recording) -> DownloadResult:
+        """Download the audio of one recording, unless it is stored already.
+
+        Raises:
+            StorageError: the store cannot be read or written.
+            APIError: an error that is not specific to this recording.
+        """
+        stem = file_stem(recording[KEY], recording.get("startDatetimeUTC"))
+        if file := self._store.find(stem):
+            row = self._stored_row(recording, file, content_type_of(file.path))
+            return DownloadResult(recording, row, requested=False)
         access = recording.get("mediaAccessStatus")
         if access != "Permitted":
-            return self._row(recording, "not_permitted", f"mediaAccessStatus is {access!r:.80}")
+            row = build_row(
+                recording, status="not_permitted", error=f"mediaAccessStatus is {access!r:.80}"
+            )
+            return DownloadResult(recording, row, requested=False)
         third_party_id = recording.get("thirdPartyId")
         if not isinstance(third_party_id, str) or not third_party_id:
-            return self._row(recording, "not_found", "Focus gives no thirdPartyId to ask with")
-        try:
-            stored, kind = self._client.get_audio(
-                third_party_id, lambda answer, limit: self._store(answer, limit, name)
+            row = build_row(
+                recording, status="not_found", error="The recording has no thirdPartyId"
             )
-        except (NoAudioError, UnavailableError, BadAnswerError) as error:
-            return self._row(recording, "failed", error.what)
-        except RefusedError as error:
-            if error.status in _REFUSES_ALL:
+            return DownloadResult(recording, row, requested=False)
+        row = self._request(recording, third_party_id, stem)
+        return DownloadResult(recording, row, requested=True)
+
+    def _request(self, recording: Recording, third_party_id: str, stem: str) -> Row:
+        def attempt() -> tuple[StoredFile, str]:
+            with self._client.open_audio(third_party_id) as audio:
+                path = f"{stem}.{extension_for(audio.content_type)}"
+                return self._store.write(path, audio.iter_chunks()), audio.content_type
+
+        try:
+            file, content_type = self._client.retry_audio(attempt)
+        except (InvalidAudioError, InvalidResponseError, UnavailableError) as error:
+            return build_row(recording, status="failed", error=error.reason)
+        except HTTPStatusError as error:
+            if error.status == _UNAUTHORIZED:
                 raise
-            status = _REFUSES_ONE.get(error.status or 0, "failed")
-            if status == "not_permitted" and next(self._first_refusal, False):
-                logger.warning(
-                    "Focus refuses audio that it calls Permitted, with status 403. If it refuses "
-                    "all, the service user lacks the right Recording.Play; once it has it, run "
-                    "with --full-refresh, since what is not_permitted is not tried again"
-                )
-            return self._row(recording, status, f"Focus answered {error.status}")
-        return self._row(recording, stored=stored, kind=kind)
+            status = _STATUSES.get(error.status, "failed")
+            return build_row(recording, status=status, error=f"Focus returned {error.status}")
+        return self._stored_row(recording, file, content_type)
 
-    def _store(self, answer: requests.Response, limit: Deadline, name: str) -> tuple[Stored, str]:
-        """Stream an answer into the archive; return what lies there and its content type."""
-        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind not in _EXTENSIONS and not kind.startswith("audio/"):
-            raise NoAudioError(f"Focus answered {kind or 'nothing'!r:.80} in place of audio")
-        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-            # Of what is unpacked on the way, the announced length proves nothing.
-            raise BadAnswerError("Focus compressed the audio, though it was asked not to")
-        length = answer.headers.get("Content-Length")
-        if length is None and "chunked" not in answer.headers.get("Transfer-Encoding", ""):
-            raise NoAudioError("Focus did not announce the length, so it can't be seen to be whole")
-        if length == "0":
-            raise NoAudioError("Focus answered with no bytes in place of audio")
+    def _stored_row(self, recording: Recording, file: StoredFile, content_type: str) -> Row:
+        return build_row(
+            recording,
+            status="stored",
+            file=file,
+            uri=self._store.uri(file.path),
+            content_type=content_type,
+        )
 
-        def chunks() -> Iterator[bytes]:
-            size = 0
-            for chunk in answer.iter_content(_CHUNK):
-                limit.allow(len(chunk) / _SLOWEST)
-                size += len(chunk)
-                yield chunk
-            if not size:
-                raise NoAudioError("Focus answered with no bytes in place of audio")
+    def _warn_if_forbidden(self, result: DownloadResult) -> None:
+        """Warn once if Focus refuses audio that `mediaAccessStatus` permits."""
+        if result.requested and result.row["status"] == "not_permitted" and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "Focus refused audio with status 403, although mediaAccessStatus is Permitted. If "
+                "this happens for all recordings, the service user lacks the right "
+                "Recording.Play. Recordings with status not_permitted are not requested again "
+                "until Focus updates them or recording_media starts with fresh state"
+            )
 
-        path = f"{name}.{_EXTENSIONS.get(kind, 'audio')}"
-        return self._archive.write(path, chunks()), kind
+    @cached_property
+    def _store(self) -> AudioStore:
+        if self._media_path is None:
+            raise StorageError("open media_path", "it is not set")
+        return AudioStore(self._media_path)
 
-    def _row(
-        self,
-        recording: Recording,
-        status: str = "stored",
-        error: str | None = None,
-        *,
-        stored: Stored | None = None,
-        kind: str | None = None,
-    ) -> dict[str, t.Any]:
-        row = {name: recording.get(name) for name in COPIED}
-        row |= dict.fromkeys(("uri", "contentType", "sizeInBytes", "sha256"))
-        if stored:
-            extension = stored.path.rpartition(".")[2]
-            row["uri"] = self._archive.url(stored.path)
-            row["contentType"] = kind or _CONTENT_TYPES.get(extension, "application/octet-stream")
-            row["sizeInBytes"] = stored.size
-            row["sha256"] = stored.sha256
-        row["fetchedAt"] = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        return {**row, "status": status, "error": error}
-
-
-COPIED = (KEY, "thirdPartyId", "startDatetimeUTC", "type")
-"""What a row takes over from its recording."""
-
-_REFUSES_ONE = {403: "not_permitted", 404: "not_found", 410: "not_found"}
-"""What a status says of one recording's audio."""
-
-_REFUSES_ALL = (None, 401)
-"""A redirect or a certificate, and the login: no other recording would fare better."""
+    @cached_property
+    def _pool(self) -> DaemonThreadPool:
+        return DaemonThreadPool(self._concurrency, "download")
