@@ -1,0 +1,153 @@
+"""The stream `recording_media`: the manifest of the audio archive."""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+from functools import cached_property
+
+from singer_sdk.exceptions import ConfigValidationError
+
+from tap_focus.api.page import KEY
+from tap_focus.archive.manifest import COPIED_FIELDS
+from tap_focus.archive.shard import Shard, parse_shard
+from tap_focus.errors import TooManyFailedDownloadsError
+from tap_focus.streams import schemas
+from tap_focus.streams.base import FeedStream
+from tap_focus.streams.progress import AudioProgress
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from singer_sdk.helpers.types import Context
+
+    from tap_focus.api.client import Client
+    from tap_focus.api.page import Page
+    from tap_focus.archive.downloader import AudioDownloader, DownloadResult
+    from tap_focus.streams.writer import MessageWriter
+    from tap_focus.tap import TapFocus
+
+    Row = dict[str, t.Any]
+
+MAX_FAILED = 1000
+"""Failed downloads that the state can keep. It is written after every page."""
+
+
+class RecordingMediaStream(FeedStream):
+    """One row for each recording of the feed, with the status of its audio file."""
+
+    name = "recording_media"
+    schema = schemas.RECORDING_MEDIA
+    selected_by_default = False
+
+    _progress: AudioProgress
+
+    def __init__(
+        self, tap: TapFocus, *, client: Client, writer: MessageWriter, downloader: AudioDownloader
+    ) -> None:
+        """Create the stream. The downloader is opened when the sync starts."""
+        super().__init__(tap, client=client, writer=writer)
+        self._downloader = downloader
+        self._failed: dict[int, Row] = {}
+
+    @override
+    def new_progress(self) -> AudioProgress:
+        return AudioProgress(self.logger)
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Row]:
+        if self.ABORT_AT_RECORD_COUNT is not None and not self.config.get("media_path"):
+            self.logger.info("recording_media is not tested, since media_path is not set")
+            return iter(())
+        return super().get_records(context)
+
+    @override
+    def initial_records(self) -> Iterator[Row]:
+        """Open the archive and retry the downloads that failed in earlier runs.
+
+        Raises:
+            ConfigValidationError: a setting is invalid or does not match the state.
+            StorageError: the archive cannot be written.
+        """
+        self._check_settings()
+        self._downloader.open()
+        failed = self.state_manager.failed
+        if not failed:
+            return
+        self._failed = {entry[KEY]: entry for entry in failed}
+        self.logger.info("Retrying %d downloads that failed in earlier runs", len(failed))
+        recordings = [{**entry, "mediaAccessStatus": "Permitted"} for entry in failed]
+        yield from self._download(recordings, self.state_manager.cursor)
+        self._page_written(None)
+
+    @override
+    def page_records(self, page: Page) -> Iterator[Row]:
+        recordings = [
+            recording for recording in page.records() if self._shard.contains(recording[KEY])
+        ]
+        yield from self._download(recordings, page.cursor)
+
+    @override
+    def extra_state(self) -> dict[str, t.Any]:
+        """Return the failed downloads, and the shard if there are several.
+
+        The list is written even if it is empty, since Meltano keeps keys that a state omits.
+
+        Raises:
+            TooManyFailedDownloadsError: the list is too long for a state.
+        """
+        if len(self._failed) > MAX_FAILED:
+            raise TooManyFailedDownloadsError(MAX_FAILED)
+        shard = {"shard": str(self._shard)} if self._shard.count > 1 else {}
+        return {**shard, "failed": list(self._failed.values())}
+
+    @cached_property
+    def _shard(self) -> Shard:
+        try:
+            return parse_shard(self.config.get("media_shard") or "1/1")
+        except ValueError as error:
+            raise _invalid_setting(f"media_shard: {error}") from None
+
+    def _check_settings(self) -> None:
+        if not self.config.get("media_path"):
+            raise _invalid_setting(
+                "media_path: missing. Set it, or deselect the stream recording_media"
+            )
+        if self.state_manager.shard not in {None, str(self._shard)}:
+            raise _invalid_setting(
+                f"media_shard: the state belongs to shard {self.state_manager.shard}, which has "
+                f"skipped the recordings of other shards. Set {self.state_manager.shard}, or start "
+                "with fresh state. Archived files are not downloaded again"
+            )
+
+    def _download(self, recordings: Iterable[Row], cursor: str | None) -> Iterator[Row]:
+        """Download the audio of recordings and yield their rows."""
+        recordings = list(recordings)
+        self._progress.waiting = len(recordings)
+        for result in self._downloader.download_all(recordings, on_wait=self._on_wait):
+            self._update_failed(result)
+            yield {**result.row, "nextCursorId": cursor}
+            self._progress.row(result.row, fetched=result.downloaded)
+
+    def _on_wait(self) -> None:
+        self._writer.raise_if_stopping()
+        self._progress.tick()
+
+    def _update_failed(self, result: DownloadResult) -> None:
+        recording = result.recording
+        key = recording[KEY]
+        if result.row["status"] != "failed":
+            self._failed.pop(key, None)
+        elif result.requested:
+            attempts = self._failed.get(key, {}).get("attempts", 0) + 1
+            copied = {name: recording.get(name) for name in COPIED_FIELDS}
+            self._failed[key] = {**copied, "attempts": attempts}
+
+
+def _invalid_setting(error: str) -> ConfigValidationError:
+    return ConfigValidationError("Invalid settings", errors=[error])
