@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 from bisect import bisect_left
 
-from tap_focus.sandbox import words
+from tap_focus.sandbox import phrases
 from tap_focus.sandbox.dice import Dice
 from tap_focus.sandbox.participants import Participants
 from tap_focus.sandbox.people import uuid_of
@@ -152,7 +152,7 @@ class Company:
         length = _length(channel, roll)
         end = start + (length or 0)
         host, endpoints = self._participants.pick(channel, roll)
-        topic = words.TOPICS[roll(len(words.TOPICS))]
+        topic = phrases.TOPICS[roll(len(phrases.TOPICS))]
         private = not roll(25)
         forbidden = roll(3) > 0 if private else not roll(25)
         return {
@@ -171,7 +171,7 @@ class Company:
             "legalHolds": [_legal_hold(roll)] if not roll(30) else None,
             "tags": _tags(topic, roll) if channel in _MINUTES else [],
             "isPrivate": private,
-            "isPrivateReason": words.PRIVATE_REASONS[roll(4)] if private else None,
+            "isPrivateReason": phrases.PRIVATE_REASONS[roll(4)] if private else None,
             "mediaAccessStatus": "NotPermitted" if forbidden else "Permitted",
             "dataGroups": list(host.groups) if not roll(3) else None,
             "optional": _case(roll) if not roll(12) else {},
@@ -216,7 +216,7 @@ def _length(channel: str, roll: Callable[[int], int]) -> int | None:
 
 
 def _snippet(channel: str, topic: str, name: str, roll: Callable[[int], int]) -> str | None:
-    lines = words.CALL_SNIPPETS if channel in _MINUTES else words.MESSAGES
+    lines = phrases.CALL_SNIPPETS if channel in _MINUTES else phrases.MESSAGES
     if channel in _MINUTES and not roll(5):
         return None
     return lines[roll(len(lines))].format(topic=topic, name=name)
@@ -224,7 +224,7 @@ def _snippet(channel: str, topic: str, name: str, roll: Callable[[int], int]) ->
 
 def _tags(topic: str, roll: Callable[[int], int]) -> list[str]:
     first, count = roll(3), roll(4)
-    phases = words.PHASES[first : first + count]
+    phases = phrases.PHASES[first : first + count]
     tags = [f"conversationPhases.categoryNames.{phase}" for phase in phases]
     if roll(3):
         tags.append(f"callCategory.categoryNames.{topic.replace(' ', '_')}")
@@ -232,8 +232,8 @@ def _tags(topic: str, roll: Callable[[int], int]) -> list[str]:
 
 
 def _legal_hold(roll: Callable[[int], int]) -> dict[str, t.Any]:
-    number = roll(len(words.LEGAL_HOLDS))
-    return {"id": 1 + number, "name": words.LEGAL_HOLDS[number]}
+    number = roll(len(phrases.LEGAL_HOLDS))
+    return {"id": 1 + number, "name": phrases.LEGAL_HOLDS[number]}
 
 
 def _case(roll: Callable[[int], int]) -> dict[str, t.Any]:

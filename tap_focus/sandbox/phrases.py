@@ -1,4 +1,4 @@
-"""What is said: topics, snippets and messages, in several languages."""
+"""Text for the recordings: topics, transcript snippets and messages in several languages."""
 
 from __future__ import annotations
 
