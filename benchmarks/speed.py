@@ -1,13 +1,11 @@
-"""Make the whole speed table: this tap beside other ways to read the same feed, as whole processes.
+"""Compare the tap's CPU time with other ways to read the same feed.
 
-A server of its own process hands out 200,000 recordings from memory (feed_server.py). Each
-contestant (contestants.py) has an environment of its own, shows once that it hands on every
-recording, and is then measured, one after the other, round by round; medians count. An empty feed
-tells what its start alone takes. RESULTS.md and speed.svg are written beside this file.
+Every tool runs as a whole process against a server that sends its recordings from memory
+(feed_server.py). The tools take turns, round by round, and medians count. A run on an empty feed
+measures start-up alone. Before the first round, each tool has to write every recording once.
 
-The peers are installed from PyPI, once. After that, a run takes about ten minutes.
-
-usage: python benchmarks/speed.py [--quick] [--date YYYY-MM-DD]
+--quick measures only the tap and the hand-written loop, and prints the ratios of their CPU time
+without start-up. It takes about half a minute.
 """
 
 from __future__ import annotations
@@ -18,127 +16,149 @@ import multiprocessing
 import sys
 import tempfile
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from common import TAP, Run, measured, serving
-from contestants import ALL, THE_TAP, Contestant
-from feed_server import Facts, Feed, serve
-from speed_chart import chart
-from speed_report import Results, markdown
+from competitors import LOOP, TAP_FOCUS, Competitor
+from feed_server import Feed, ServerInfo, serve
+from processes import Run, run_measured, server_process
+from scenarios import SAMPLE_FIELDS, SCENARIOS, UNKNOWN_FIELDS, Scenario
+from speed_results import Results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HERE = Path(__file__).parent
 PAGE_SIZE = 1000
-SLOW = Feed(pages=100, seconds=0.1)
 
 
 class Size(NamedTuple):
-    """How much is measured."""
+    """Amount of work."""
 
     recordings: int
     rounds: int
 
 
-FULL, QUICK = Size(200_000, 5), Size(20_000, 2)
+QUICK = Size(40_000, 3)
 
 
 class Bench:
-    """A server to read from, and folders to work in."""
+    """Runs tools against the feeds of a server."""
 
-    def __init__(self, facts: Facts, first: Any) -> None:
-        """Take what the server told, and the memory in which it notes a connection's time."""
-        self._facts = facts
-        self._first = first
+    def __init__(self, tap: Competitor, server: ServerInfo, folder: Path) -> None:
+        """Write the catalogs that the scenarios need.
 
-    def run(self, contestant: Contestant, feed: str) -> Run:
-        """Measure a contestant on a feed."""
-        with self._places(feed) as (config, folder):
-            return measured(contestant.started(config, folder))
+        Args:
+            tap: The tap, with the environment to measure.
+            server: The server of the feeds.
+            folder: Folder for settings, catalogs and output.
+        """
+        self._tap = tap
+        self._server = server
+        self._folder = folder
+        self._options = {each.slug: each.options(tap, folder) for each in SCENARIOS}
 
-    def connecting(self) -> float:
-        """Return the seconds from the tap's start to its first connection."""
-        self._first.value = 0
-        began = self.run(THE_TAP, "none").began
-        connected: float = self._first.value
-        return connected - began
+    def run(self, tool: Competitor, scenario: Scenario, feed: str) -> Run:
+        """Measure one run of a tool."""
+        with self._command(tool, scenario, feed) as (command, _):
+            return run_measured(command)
 
-    def check(self, contestant: Contestant, recordings: int) -> None:
-        """See that a contestant hands on every recording, or end the benchmark."""
-        count = ids = 0
-        with self._places("all") as (config, folder):
-            for record in contestant.handed_on(config, folder):
+    def check(self, tool: Competitor, scenario: Scenario, recordings: int) -> None:
+        """End the benchmark unless a tool writes all recordings as the scenario asks for."""
+        count = id_sum = 0
+        with self._command(tool, scenario, scenario.baseline.slug) as (command, folder):
+            for record in tool.records(command, folder):
+                if tool == self._tap and not scenario.accepts(record):
+                    sys.exit(f"{tool.title}, {scenario.title}: unexpected record {record}")
                 count += 1
-                ids += record[contestant.key]
-        if (count, ids) != (recordings, self._facts.ids):
-            sys.exit(f"{contestant.title} handed on {count:,} recordings, not all {recordings:,}")
-        print(f"{contestant.title} hands on all {count:,} recordings", flush=True)
+                id_sum += record[tool.key]
+        if (count, id_sum) != (recordings, self._server.id_sum):
+            sys.exit(f"{tool.title} wrote {count:,} of {recordings:,} recordings")
 
     @contextmanager
-    def _places(self, feed: str) -> Iterator[tuple[Path, Path]]:
-        """Make settings for a feed, and a folder that lasts as long as a run."""
+    def _command(
+        self, tool: Competitor, scenario: Scenario, feed: str
+    ) -> Iterator[tuple[list[str], Path]]:
+        """Yield the command that reads a feed, and the empty folder that it can write to."""
         settings = {
-            "api_url": self._facts.url + feed,
+            "api_url": self._server.url + feed,
             "api_key": "key",
             "username": "user",
             "client_id": 1,
             "page_size": PAGE_SIZE,
+            **scenario.settings,
         }
-        with tempfile.TemporaryDirectory() as name:
-            config = Path(name, "config.json")
-            config.write_text(json.dumps(settings))
-            yield config, Path(name)
+        with tempfile.TemporaryDirectory(dir=self._folder) as name:
+            folder = Path(name)
+            config = folder / "config.json"
+            config.write_text(json.dumps(settings), encoding="utf-8")
+            options = self._options[scenario.slug] if tool == self._tap else []
+            yield [*tool.command_line(config, folder), *options], folder
 
 
-def measure(size: Size) -> Results:
-    """Run everything."""
-    for contestant in ALL:
-        contestant.install()
-    first = multiprocessing.Value("d", 0.0)
+def measure(tap: Competitor, size: Size) -> Results:
+    """Measure the tap and the hand-written loop in every scenario."""
+    pairs = [(tap, scenario) for scenario in SCENARIOS]
+    pairs += [(LOOP, SAMPLE_FIELDS), (LOOP, UNKNOWN_FIELDS)]
     pages = size.recordings // PAGE_SIZE
     feeds = {
-        "all": Feed(pages),
-        "none": Feed(0),
-        "slow": SLOW._replace(pages=min(SLOW.pages, pages)),
+        SAMPLE_FIELDS.slug: Feed(pages),
+        UNKNOWN_FIELDS.slug: Feed(pages, unknown_fields=True),
+        "empty": Feed(0),
     }
-    with serving(serve, size.recordings, PAGE_SIZE, feeds, first) as facts:
-        print(f"{size.recordings:,} recordings of {facts.mean_size:,.0f} bytes on average")
-        bench = Bench(facts, first)
-        for contestant in ALL:
-            bench.check(contestant, size.recordings)
-        results = Results(size.recordings, facts.mean_size, PAGE_SIZE, feeds["slow"])
+    first_connection = multiprocessing.Value("d", 0.0)
+    LOOP.install()
+    with (
+        server_process(serve, size.recordings, PAGE_SIZE, feeds, first_connection) as server,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        bench = Bench(tap, server, Path(folder))
+        for tool, scenario in pairs:
+            bench.check(tool, scenario, size.recordings)
+        results = Results(size.recordings)
         for number in range(1, size.rounds + 1):
-            for contestant in ALL:
-                whole, empty = (bench.run(contestant, feed) for feed in ("all", "none"))
-                results.whole[contestant].append(whole)
-                results.empty[contestant].append(empty)
+            for tool, scenario in pairs:
+                series = results.of(tool, scenario)
+                series.full.append(bench.run(tool, scenario, scenario.baseline.slug))
+                series.empty.append(bench.run(tool, scenario, "empty"))
                 print(
-                    f"round {number}: {contestant.title}, {whole.cpu:.2f} s of CPU, of which "
-                    f"{empty.cpu:.2f} s to start; {whole.seconds:.2f} s in all",
+                    f"round {number}: {tool.title}, {scenario.title}: "
+                    f"{series.full[-1].cpu:.2f} s CPU, start-up {series.empty[-1].cpu:.2f} s",
                     flush=True,
                 )
-            results.slow.append(bench.run(THE_TAP, "slow"))
-            results.about.append(measured([str(TAP), "--about"]))
-            results.connecting.append(bench.connecting())
     return results
 
 
+def print_ratios(results: Results) -> None:
+    """Print the CPU time per recording of the tap and the loop, and the targets."""
+    print(f"\n{'CPU without start-up':40}{'tap µs':>8}{'loop µs':>9}{'ratio':>7}  target")
+    for scenario in SCENARIOS:
+        tap = results.of(TAP_FOCUS, scenario)
+        loop = results.of(LOOP, scenario.baseline)
+        micro = 1e6 / results.recordings
+        target = "" if scenario.max_ratio is None else f"at most {scenario.max_ratio:.2f}"
+        print(
+            f"{scenario.title:40}{tap.net_cpu * micro:8.1f}{loop.net_cpu * micro:9.1f}"
+            f"{results.ratio(scenario):7.2f}  {target}"
+        )
+
+
 def main() -> None:
-    """Measure and write what came out; a quick try is printed alone."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of it; writes no file")
-    parser.add_argument("--date", default=f"{datetime.now(timezone.utc):%Y-%m-%d}")
+    """Measure and print the ratios."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="measure only the tap and the loop")
+    parser.add_argument("--recordings", type=int, default=QUICK.recordings)
+    parser.add_argument("--rounds", type=int, default=QUICK.rounds)
+    parser.add_argument(
+        "--python",
+        type=Path,
+        default=Path(sys.executable),
+        help="interpreter of the environment whose tap-focus is measured; default: this one",
+    )
     options = parser.parse_args()
-    results = measure(QUICK if options.quick else FULL)
-    text = markdown(results, options.date)
-    print(text)
-    if not options.quick:
-        (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
-        rates = {each.title: results.rate(each) for each in ALL}
-        (HERE / "speed.svg").write_text(chart(rates), encoding="utf-8")
+    tap = TAP_FOCUS._replace(bin=options.python.absolute().parent)
+    print_ratios(measure(tap, Size(options.recordings, options.rounds)))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from common import KIB, MIB, TAP, Run, measured, serving
+from processes import KIB, MIB, TAP, Run, run_measured, server_process
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -136,12 +136,12 @@ class Bench:
     def start(self) -> float:
         """Return the seconds that the tap takes for an empty feed."""
         nothing = Feed(0, 0)
-        with serving(serve, nothing) as url:
-            return statistics.median(self.tap(url, nothing, 1).seconds for _ in range(5))
+        with server_process(serve, nothing) as url:
+            return statistics.median(self.tap(url, nothing, 1).wall for _ in range(5))
 
     def _archive(self, command: list[str], feed: Feed) -> Run:
         """Run a command, see that it left every file whole, and remove them."""
-        run = measured(command)
+        run = run_measured(command)
         sizes = [path.stat().st_size for path in self._audio.rglob("*") if path.is_file()]
         if sizes != [feed.size] * feed.recordings:
             sys.exit(f"{command[0]} did not write {feed.recordings} files of {feed.size} bytes")
@@ -158,8 +158,8 @@ def line(what: str, whole: float, without_start: float | None, target: str) -> N
 def at_once(bench: Bench, start: float) -> None:
     """Compare eight downloads at once with one."""
     feed = Feed(400, 20 * KIB, 0.25)
-    with serving(serve, feed) as url:
-        one, eight = (bench.tap(url, feed, concurrency).seconds for concurrency in (1, 8))
+    with server_process(serve, feed) as url:
+        one, eight = (bench.tap(url, feed, concurrency).wall for concurrency in (1, 8))
     what = f"8 at once, times as fast as 1 ({one:.1f} s)"
     line(what, one / eight, (one - start) / (eight - start), "at least 6")
 
@@ -167,11 +167,9 @@ def at_once(bench: Bench, start: float) -> None:
 def large_files(bench: Bench, start: float, rounds: int) -> None:
     """Compare the tap's throughput of large files, one at a time, with curl's."""
     feed = Feed(8, 64 * MIB)
-    with serving(serve, feed) as url:
+    with server_process(serve, feed) as url:
         bench.curl(url, feed)  # the first of all writers pays for memory that nobody had yet
-        pairs = [
-            (bench.curl(url, feed).seconds, bench.tap(url, feed, 1).seconds) for _ in range(rounds)
-        ]
+        pairs = [(bench.curl(url, feed).wall, bench.tap(url, feed, 1).wall) for _ in range(rounds)]
     curl, tap = (statistics.median(column) for column in zip(*pairs, strict=True))
     rate = feed.recordings * feed.size / 1e6
     what = f"large files, throughput to curl's ({rate / curl:,.0f} MB/s)"
@@ -181,7 +179,7 @@ def large_files(bench: Bench, start: float, rounds: int) -> None:
 def memory(bench: Bench) -> None:
     """Measure the memory that one very large file takes."""
     feed = Feed(1, 400 * MIB)
-    with serving(serve, feed) as url:
+    with server_process(serve, feed) as url:
         peak = bench.tap(url, feed, 1).peak_memory
     line("a file of 400 MiB, peak resident memory in MiB", peak / MIB, None, "below 120")
 

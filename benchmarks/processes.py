@@ -1,0 +1,99 @@
+"""Measure commands as whole processes, and run servers in processes beside them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BIN = Path(sys.executable).parent
+TAP = BIN / "tap-focus"
+KIB, MIB = 1 << 10, 1 << 20
+
+# Bytecode caching is Python's default. Without it, every start would be measured with compilation.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The resources that one process used.
+
+    Attributes:
+        wall: Wall-clock seconds from start to exit.
+        cpu: User and system CPU seconds, child processes included.
+        peak_memory: Peak resident memory in bytes. Linux counts the memory of the parent at the
+            time of the fork as well, so the measuring process must stay small.
+        started_at: Start time by `time.monotonic`.
+    """
+
+    wall: float
+    cpu: float
+    peak_memory: int
+    started_at: float
+
+
+def run_measured(command: list[str]) -> Run:
+    """Run a command, discard its output, and return the resources that it used.
+
+    Raises:
+        subprocess.CalledProcessError: The command failed.
+    """
+    os.sync()  # keeps the disk writes of the previous run out of this one
+    started_at = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - started_at
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    unit = 1 if sys.platform == "darwin" else KIB
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(wall, cpu, usage.ru_maxrss * unit, started_at)
+
+
+def describe_machine() -> str:
+    """Return processor, number of cores, operating system and Python version."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        processor = next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        processor = platform.processor() or platform.machine()
+    return (
+        f"{processor}, {os.cpu_count()} cores, {platform.system()}, Python {sys.version.split()[0]}"
+    )
+
+
+@contextmanager
+def server_process(serve: Callable[..., None], *args: Any) -> Iterator[Any]:
+    """Run a server in a process and terminate it at the end of the block.
+
+    Args:
+        serve: Called with `args` and the sending end of a pipe. It sends one object when it is
+            ready to accept connections.
+        args: Positional arguments for `serve`.
+
+    Yields:
+        The object that `serve` sent, such as its URL.
+
+    Raises:
+        EOFError: The server exited before it was ready.
+    """
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.Process(target=serve, args=(*args, sender), daemon=True)
+    process.start()
+    sender.close()  # so that recv() raises EOFError when the server exits
+    try:
+        yield receiver.recv()
+    finally:
+        process.terminate()
+        process.join()

@@ -1,0 +1,88 @@
+"""What the tap is asked to do with the feed: the configurations whose cost speed.py compares."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from feed_server import EXTRA_FIELDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from competitors import Competitor
+
+COLUMN = "thirdPartyId"
+
+
+class Scenario(NamedTuple):
+    """One configuration of the tap.
+
+    Attributes:
+        slug: Key in the results.
+        title: Name in reports.
+        max_ratio: Target for the CPU time without start-up, divided by that of the hand-written
+            loop on the same feed. None without a target.
+        unknown_fields: Whether every recording has fields that the schema lacks.
+        deselect: Whether the catalog deselects `COLUMN`.
+        stream_maps: The tap's setting.
+    """
+
+    slug: str
+    title: str
+    max_ratio: float | None
+    unknown_fields: bool = False
+    deselect: bool = False
+    stream_maps: dict[str, dict[str, str]] | None = None
+
+    @property
+    def baseline(self) -> Scenario:
+        """The scenario in which the hand-written loop reads the same feed."""
+        return UNKNOWN_FIELDS if self.unknown_fields else SAMPLE_FIELDS
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the tap, apart from those that every scenario has."""
+        return {"stream_maps": self.stream_maps} if self.stream_maps else {}
+
+    def options(self, tap: Competitor, folder: Path) -> list[str]:
+        """Return the tap's options for the scenario; writes its catalog, if any, to `folder`."""
+        if not self.deselect:
+            return []
+        command = [str(tap.bin / "tap-focus"), "--discover"]
+        catalog = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        for stream in catalog["streams"]:
+            for entry in stream["metadata"]:
+                if entry["breadcrumb"] == ["properties", COLUMN]:
+                    entry["metadata"]["selected"] = False
+        path = folder / "catalog.json"
+        path.write_text(json.dumps(catalog), encoding="utf-8")
+        return ["--catalog", str(path)]
+
+    def accepts(self, record: dict[str, Any]) -> bool:
+        """Return whether a record of the tap is what the configuration asks for."""
+        additional = record["additionalFields"]
+        if self.unknown_fields and (not additional or set(additional) != set(EXTRA_FIELDS)):
+            return False
+        if not self.unknown_fields and additional is not None:
+            return False
+        if self.deselect:
+            return COLUMN not in record
+        hashed = re.fullmatch("[0-9a-f]{32}", record[COLUMN]) is not None
+        return hashed == bool(self.stream_maps)
+
+
+SAMPLE_FIELDS = Scenario("sample-fields", "the sample's fields only", 0.40)
+UNKNOWN_FIELDS = Scenario(
+    "unknown-fields", "three unknown fields in every recording", 0.80, unknown_fields=True
+)
+DESELECTED = Scenario("deselected-column", "one column deselected", 0.80, deselect=True)
+HASHED = Scenario(
+    "hashed-column",
+    "one column hashed by a stream map",
+    None,
+    stream_maps={"recordings": {COLUMN: f"md5({COLUMN})"}},
+)
+SCENARIOS = (SAMPLE_FIELDS, UNKNOWN_FIELDS, DESELECTED, HASHED)
