@@ -41,8 +41,9 @@ class DownloadResult(t.NamedTuple):
     Attributes:
         recording: the recording as Focus sent it.
         row: its row in the manifest, without `nextCursorId`.
-        requested: whether this result is of a request for the audio. False if the file was
-            stored before, must not be requested, or belongs to a later entry of the same page.
+        requested: whether the audio was requested for this entry. False if the file was already
+            stored, if there is no audio to request, or if the recording occurs again later in the
+            page.
     """
 
     recording: Recording
@@ -131,7 +132,7 @@ class AudioDownloader:
         third_party_id = recording.get("thirdPartyId")
         if not isinstance(third_party_id, str) or not third_party_id:
             row = build_row(
-                recording, status="not_found", error="The recording has no thirdPartyId"
+                recording, status="not_found", error="thirdPartyId is missing or not a text"
             )
             return DownloadResult(recording, row, requested=False)
         row = self._request(recording, third_party_id, stem)
@@ -151,7 +152,9 @@ class AudioDownloader:
             if error.status == _UNAUTHORIZED:
                 raise
             status = _STATUSES.get(error.status, "failed")
-            return build_row(recording, status=status, error=f"Focus returned {error.status}")
+            return build_row(
+                recording, status=status, error=f"Focus returned status {error.status}"
+            )
         return self._stored_row(recording, file, content_type)
 
     def _stored_row(self, recording: Recording, file: StoredFile, content_type: str) -> Row:

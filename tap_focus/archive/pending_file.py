@@ -11,19 +11,6 @@ UPLOAD_PART_SIZE = 8 * 1024 * 1024
 """Bytes of an upload that are kept in memory. S3 requires parts of at least 5 MiB."""
 
 
-class PendingFile(t.Protocol):
-    """A file that is being written and cannot be seen under its final name yet."""
-
-    def write(self, data: bytes, /) -> None:
-        """Append data."""
-
-    def commit(self) -> None:
-        """Give the file its final name."""
-
-    def discard(self) -> None:
-        """Remove the file. May also be called after a failed `commit`."""
-
-
 class LocalPendingFile:
     """A file in a local folder, renamed on commit."""
 
@@ -44,7 +31,7 @@ class LocalPendingFile:
         self._partial.replace(self._final)
 
     def discard(self) -> None:
-        """Remove the file."""
+        """Remove the file. May follow a failed `commit`."""
         with suppress(OSError):  # close() flushes, which fails again on a full disk
             self._file.close()
         self._partial.unlink(missing_ok=True)
@@ -69,9 +56,12 @@ class ObjectPendingFile:
         self._file.commit()
 
     def discard(self) -> None:
-        """Abort the upload."""
+        """Abort the upload. May follow a failed `commit`."""
         try:
             self._file.discard()
         finally:
             # Otherwise the file's destructor would close it and upload the incomplete content.
             self._file.closed = True
+
+
+PendingFile = LocalPendingFile | ObjectPendingFile

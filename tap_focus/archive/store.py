@@ -17,12 +17,7 @@ from fsspec import get_filesystem_class
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from tap_focus.archive.pending_file import (
-    UPLOAD_PART_SIZE,
-    LocalPendingFile,
-    ObjectPendingFile,
-    PendingFile,
-)
+from tap_focus.archive.pending_file import LocalPendingFile, ObjectPendingFile, PendingFile
 from tap_focus.errors import StorageError
 
 if t.TYPE_CHECKING:
@@ -53,6 +48,9 @@ STALE_PARTIAL_SECONDS = 24 * 60 * 60
 """Age after which an incomplete file counts as abandoned. No download takes this long."""
 
 READ_SIZE = 1024 * 1024
+BLOCK_SIZE = 8 * 1024 * 1024
+"""Bytes of one read request to object storage."""
+
 MAX_CACHED_FOLDERS = 64
 
 _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(//)?")
@@ -163,19 +161,21 @@ class AudioStore:
             path = self._list_folder(folder).get(name)
         if path is None:
             return None
-        with _storage_errors(f"read {path} in media_path"):
-            file = self.checksum(path)
+        file = self.checksum(path)
         return file if file.size else None
 
     def checksum(self, path: str) -> StoredFile:
         """Read a file and return its size and hash.
 
         Raises:
-            Exception: the file cannot be read; each file system has its own exceptions.
+            StorageError: the file cannot be read.
         """
         digest, size = hashlib.sha256(), 0
-        options = {} if self._is_local else {"block_size": UPLOAD_PART_SIZE}
-        with self._fs.open(f"{self._root}/{path}", "rb", **options) as file:
+        options = {} if self._is_local else {"block_size": BLOCK_SIZE}
+        with (
+            _storage_errors(f"read {path} in media_path"),
+            self._fs.open(f"{self._root}/{path}", "rb", **options) as file,
+        ):
             while chunk := file.read(READ_SIZE):
                 digest.update(chunk)
                 size += len(chunk)

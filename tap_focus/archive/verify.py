@@ -76,7 +76,8 @@ def verify(
         summary = ", ".join(f"{counts[name]:,} {name}" for name in ("ok", *FAILURES))
         click.echo(f"{summary}; {rows.count(None):,} without a file")
     except StorageError as error:
-        click.echo(f"{error}. Check --media-path and the credentials of the storage.", err=True)
+        message = _printable(str(error))
+        click.echo(f"{message}. Check --media-path and the storage's credentials.", err=True)
         sys.exit(os.EX_CANTCREAT)
     except OSError as error:
         # Discard what is buffered. Otherwise it would fail again at exit.
@@ -125,17 +126,17 @@ def _compare(
 def _compare_content(store: AudioStore, path: str, sha256: str) -> Finding:
     try:
         is_equal = store.checksum(path).sha256 == sha256
-    except Exception as error:  # noqa: BLE001 - each file system has its own exceptions
-        return Finding("unreadable", path, f": {type(error).__name__}")
+    except StorageError as error:
+        return Finding("unreadable", path, f": {_printable(error.reason)}")
     return Finding("ok" if is_equal else "checksum-mismatch", path)
 
 
-def _printable(path: str) -> str:
-    r"""Return a path as ASCII, with escapes such as `\n` for other characters, and shortened.
+def _printable(text: str) -> str:
+    r"""Return printable ASCII, with escapes such as `\n` for other characters, and shortened.
 
-    Names of files and manifests come from outside and could contain terminal control sequences.
+    Names and messages from a store or a manifest may contain terminal control sequences.
     """
-    text = path.encode("unicode_escape").decode("ascii")
-    if len(text) <= MAX_PRINTED_LENGTH:
-        return text
-    return f"{text[:MAX_PRINTED_LENGTH]}... ({len(path):,} characters)"
+    escaped = text.encode("unicode_escape").decode("ascii")
+    if len(escaped) <= MAX_PRINTED_LENGTH:
+        return escaped
+    return f"{escaped[:MAX_PRINTED_LENGTH]}... ({len(text):,} characters)"

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tap_focus.archive.verify import main
+from tap_focus.errors import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +81,7 @@ def test_a_file_that_cannot_be_read_has_its_finding(
     archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise PermissionError
+        raise StorageError("read a file", "Permission\x1bdenied")
 
     monkeypatch.setattr("tap_focus.archive.store.AudioStore.checksum", refuse)
 
@@ -88,7 +89,7 @@ def test_a_file_that_cannot_be_read_has_its_finding(
 
     assert result.exit_code == 1
     assert set(findings(result).values()) == {"unreadable"}
-    assert "PermissionError" in result.stdout
+    assert "Permission\\x1bdenied" in result.stdout
 
 
 def test_the_last_row_of_a_recording_counts(archive: Path) -> None:
