@@ -14,8 +14,8 @@ import msgspec
 from aiohttp import web
 
 from tap_focus.sandbox.audio import mp3
-from tap_focus.sandbox.company import has_audio
 from tap_focus.sandbox.cursor import CursorSeal
+from tap_focus.sandbox.recording import has_audio
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,9 +114,9 @@ class Api:
         view = self._timeline.view(cursor)
         start = cursor.position if cursor else 0
         if since:
-            start = self._company.first_since(since, view.total)
+            start = self._company.first_position_since(since, view.total)
         recordings = [
-            self._company.event(position)
+            self._company.feed_entry(position)
             for position in range(start, min(start + size, view.total))
         ]
         following = self._cursors.seal(view.cursor(start + len(recordings)))

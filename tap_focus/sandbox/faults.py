@@ -8,7 +8,7 @@ import typing as t
 
 from aiohttp import web
 
-from tap_focus.sandbox.dice import Dice
+from tap_focus.sandbox.seeded_random import SeededRandom
 
 if t.TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
@@ -51,10 +51,12 @@ def failing(rate: float, seed: int) -> Middleware:
 
     @web.middleware
     async def fail(request: web.Request, handler: Handler) -> web.StreamResponse:
-        dice = Dice(f"{seed}/failure/{next(count)}")
-        if dice.roll(_FINE) >= rate * _FINE:
+        random = SeededRandom(f"{seed}/failure/{next(count)}")
+        if random.randrange(_FINE) >= rate * _FINE:
             return await handler(request)
-        failure = ("500", "503", "503, wait", "dropped", "dropped after", "cut")[dice.roll(6)]
+        failure = ("500", "503", "503, wait", "dropped", "dropped after", "cut")[
+            random.randrange(6)
+        ]
         if failure == "500":
             raise web.HTTPInternalServerError(text="Something went wrong")
         if failure.startswith("503"):

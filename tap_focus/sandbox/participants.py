@@ -1,83 +1,86 @@
-"""Who takes part in a recording, and how Focus tells it: the `endpoints`."""
+"""The participants of a recording: the `endpoints` array."""
 
 from __future__ import annotations
 
 import typing as t
 
-from tap_focus.sandbox.people import ENDPOINT_TYPES, Person, clients, staff
+from tap_focus.sandbox.people import ENDPOINT_TYPES, Person, create_clients, create_staff
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from tap_focus.sandbox.seeded_random import SeededRandom
 
     Endpoint = dict[str, t.Any]
+    Presence = t.Literal["object", "null", "absent"]
 
-# At most, beside the member of staff who is recorded; in other channels one.
-_COLLEAGUES = {"teams": 8, "email": 4, "slack": 3}
+_MAX_COLLEAGUES = {"teams": 8, "email": 4, "slack": 3}  # 1 in every other channel
+_USER_ID_BASE = 5000
 
-# What an endpoint says about whose it is: the values of `person` and `user`. "own" stands for
-# the one whose endpoint it is, "absent" for a key that is not there.
-_STAFF_SHOWN = (
-    *(("own", None),) * 4,
-    *(("own", "own"),) * 2,
-    (None, None),
+# Values of an endpoint's `person` and `user`. Repeated pairs are more likely.
+_HOST_IDENTITIES: tuple[tuple[Presence, Presence], ...] = (
+    *(("object", "null"),) * 4,
+    *(("object", "object"),) * 2,
+)
+_COLLEAGUE_IDENTITIES: tuple[tuple[Presence, Presence], ...] = (
+    *_HOST_IDENTITIES,
+    ("null", "null"),
     ("absent", "absent"),
 )
-_CLIENT_SHOWN = (
+_CLIENT_IDENTITIES: tuple[tuple[Presence, Presence], ...] = (
     *(("absent", "absent"),) * 5,
-    (None, None),
-    (None, "absent"),
-    ("own", None),
+    ("null", "null"),
+    ("null", "absent"),
+    ("object", "null"),
 )
-_KNOWN = 6  # so many of the staff's variants name the person, as the host's always does
-_USER_ID_BASE = 5000
 
 
 class Participants:
-    """Picks the people of each recording out of the company's staff and clients."""
+    """Chooses the participants of each recording among the company's staff and clients."""
 
     def __init__(self, seed: int) -> None:
-        """Get to know everyone."""
-        self.staff = staff(seed)
-        self._clients = clients(seed)
+        self.staff = create_staff(seed)
+        self._clients = create_clients(seed)
 
-    def pick(self, channel: str, roll: Callable[[int], int]) -> tuple[Person, list[Endpoint]]:
-        """Choose who takes part.
+    def choose(self, channel: str, random: SeededRandom) -> tuple[Person, list[Endpoint]]:
+        """Choose the participants of one recording.
 
         Args:
             channel: The recording's `type`.
-            roll: The recording's dice.
+            random: The source of the choice.
 
         Returns:
-            The member of staff whose recording it is, and everyone's endpoints: two or more,
-            of different people, one of them the originator.
+            The host, who is the employee being recorded, and the endpoints of all participants.
+            There are at least two endpoints, all of different people. One is the originator.
         """
-        kind = ENDPOINT_TYPES[channel]
-        count = len(self.staff)
-        place, step = roll(count), 1 + roll(count - 1)
-        host = self.staff[place]
-        colleagues = roll(_COLLEAGUES.get(channel, 1) + 1)
-        endpoints = [_endpoint(host, kind, _STAFF_SHOWN[roll(_KNOWN)])]
+        endpoint_type = ENDPOINT_TYPES[channel]
+        index = random.randrange(len(self.staff))
+        step = 1 + random.randrange(len(self.staff) - 1)
+        host = self.staff[index]
+        colleagues = random.randrange(_MAX_COLLEAGUES.get(channel, 1) + 1)
+        endpoints = [_endpoint(host, endpoint_type, random.choice(_HOST_IDENTITIES))]
         for _ in range(colleagues):
-            place = (place + step) % count
-            endpoints.append(_endpoint(self.staff[place], kind, _STAFF_SHOWN[roll(8)]))
-        if not colleagues or roll(2):
-            client = self._clients[roll(len(self._clients))]
-            endpoints.append(_endpoint(client, kind, _CLIENT_SHOWN[roll(8)]))
+            index = (index + step) % len(self.staff)
+            identity = random.choice(_COLLEAGUE_IDENTITIES)
+            endpoints.append(_endpoint(self.staff[index], endpoint_type, identity))
+        if not colleagues or not random.one_in(2):
+            client = random.choice(self._clients)
+            endpoints.append(_endpoint(client, endpoint_type, random.choice(_CLIENT_IDENTITIES)))
         endpoints[0]["isRecordingSubject"] = True
-        endpoints[0 if roll(3) else -1]["isOriginator"] = True
+        endpoints[-1 if random.one_in(3) else 0]["isOriginator"] = True
         return host, endpoints
 
 
-def _endpoint(person: Person, kind: str, shown: tuple[str | None, str | None]) -> Endpoint:
-    as_person, as_user = shown
-    number, address = person.addresses[kind]
-    endpoint: Endpoint = {}
-    if as_person != "absent":
-        endpoint["person"] = as_person and {"id": person.id, "fullName": person.name}
-    endpoint["endpoint"] = {"id": number, "type": kind, "endpoint": address}
-    if as_user != "absent":
-        user_id = _USER_ID_BASE + person.id
-        endpoint["user"] = as_user and {"id": user_id, "fullName": person.name}
-    endpoint["isOriginator"] = False
-    endpoint["isRecordingSubject"] = False
-    return endpoint
+def _endpoint(person: Person, endpoint_type: str, identity: tuple[Presence, Presence]) -> Endpoint:
+    endpoint_id, address = person.addresses[endpoint_type]
+    return {
+        **_identity_field("person", identity[0], person.id, person.name),
+        "endpoint": {"id": endpoint_id, "type": endpoint_type, "endpoint": address},
+        **_identity_field("user", identity[1], _USER_ID_BASE + person.id, person.name),
+        "isOriginator": False,
+        "isRecordingSubject": False,
+    }
+
+
+def _identity_field(key: str, presence: Presence, number: int, name: str) -> dict[str, t.Any]:
+    if presence == "absent":
+        return {}
+    return {key: {"id": number, "fullName": name} if presence == "object" else None}

@@ -1,13 +1,13 @@
-"""Who is on the line: the company's staff, and the clients they talk to."""
+"""The company's staff and clients: names, phone numbers and addresses."""
 
 from __future__ import annotations
 
 import typing as t
 import unicodedata
 
-from tap_focus.sandbox.dice import Dice
+from tap_focus.sandbox.seeded_random import SeededRandom
 
-# What an endpoint is called in each channel.
+# The endpoint's type in each channel.
 ENDPOINT_TYPES = {
     "teams": "teamsUserId",
     "phone": "phoneNumber",
@@ -30,7 +30,7 @@ _DEPARTMENTS = (
 )
 _OFFICES = ("London", "Dublin", "Warsaw", "Madrid", "New York", "Singapore")
 
-# How a name is put together, given names, family names.
+# The format of a full name, given names, family names.
 _NAMES = (
     (
         "{given} {family}",
@@ -74,21 +74,23 @@ _NAMES = (
     ),
 )
 
-_STAFF = 389  # a prime: steps of any size visit everyone before they come back
-_CLIENTS = 397  # the same
+_STAFF = 389  # a prime: steps of any size visit everyone before anyone repeats
+_CLIENTS = 397
 _AREA_CODES = ("212", "312", "415", "617")
-_CLIENT_FIRMS = ("northgate.example", "quayside.example", "tallow-and-rye.example")
-_LETTERS_APART = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ß": "ss"})
+_CLIENT_DOMAINS = ("northgate.example", "quayside.example", "tallow-and-rye.example")
+
+# Letters that Unicode normalization does not split into an ASCII letter and an accent.
+_ASCII_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ß": "ss"})
 
 
 class Person(t.NamedTuple):
-    """Someone who can be recorded.
+    """An employee or a client.
 
     Attributes:
-        id: The number Focus knows them by.
-        name: Their full name, in their own script.
-        groups: Their department and office.
-        addresses: Endpoint type → (endpoint id, number or address).
+        id: The person's number in Focus.
+        name: The full name, in the person's own script.
+        groups: The department and the office.
+        addresses: Endpoint type → (endpoint ID, phone number or address).
     """
 
     id: int
@@ -97,67 +99,65 @@ class Person(t.NamedTuple):
     addresses: dict[str, tuple[int, str]]
 
 
-def uuid_of(number: int, tail: int) -> str:
-    """Return a UUID's text: 80 bits of `number`, then 48 bits of `tail`."""
-    text = f"{number:020x}"
-    return f"{text[:8]}-{text[8:12]}-4{text[12:15]}-a{text[15:18]}-{tail:012x}"
+def create_staff(seed: int) -> tuple[Person, ...]:
+    """Return the company's 389 employees."""
+    return tuple(_create_employee(seed, index) for index in range(_STAFF))
 
 
-def staff(seed: int) -> tuple[Person, ...]:
-    """Return the people of the company, 389 of them."""
-    return tuple(_employee(seed, place) for place in range(_STAFF))
+def create_clients(seed: int) -> tuple[Person, ...]:
+    """Return the company's 397 clients."""
+    return tuple(_create_client(seed, index) for index in range(_CLIENTS))
 
 
-def clients(seed: int) -> tuple[Person, ...]:
-    """Return the people outside that the company talks to, 397 of them."""
-    return tuple(_client(seed, place) for place in range(_CLIENTS))
+def _create_employee(seed: int, index: int) -> Person:
+    name = _full_name(index)
+    # Ofcom reserves these numbers for TV and radio drama.
+    phones = f"+4420794{60000 + index}", f"+447700{900000 + index}"
+    email = f"{_ascii_name(name)}.{100 + index}@harbour-finch.example"
+    return _create_person(seed, 10 + index, name, phones, email)
 
 
-def _employee(seed: int, place: int) -> Person:
-    name = _name(place)
-    # Numbers that Ofcom keeps for films and books.
-    phones = f"+4420794{60000 + place}", f"+447700{900000 + place}"
-    email = f"{_slug(name)}.{100 + place}@harbour-finch.example"
-    return _person(seed, 10 + place, name, (*phones, email))
+def _create_client(seed: int, index: int) -> Person:
+    name = _full_name(_STAFF + index)
+    # 555-0100 to 555-0199 are reserved for fiction in every North American area code.
+    landline = f"+1{_AREA_CODES[index // 100]}55501{index % 100:02d}"
+    phones = landline, f"+447700{900500 + index}"
+    email = f"{_ascii_name(name)}.{index}@{_CLIENT_DOMAINS[index % len(_CLIENT_DOMAINS)]}"
+    return _create_person(seed, 2000 + index, name, phones, email)
 
 
-def _client(seed: int, place: int) -> Person:
-    name = _name(_STAFF + place)
-    # 555-0100 to 555-0199 is the North American block for fiction, in every area code.
-    landline = f"+1{_AREA_CODES[place // 100]}55501{place % 100:02d}"
-    email = f"{_slug(name)}.{place}@{_CLIENT_FIRMS[place % len(_CLIENT_FIRMS)]}"
-    return _person(seed, 2000 + place, name, (landline, f"+447700{900500 + place}", email))
-
-
-def _person(seed: int, number: int, name: str, reached: tuple[str, str, str]) -> Person:
-    dice = Dice(f"{seed}/person/{number}")
-    landline, mobile, email = reached
-    addresses = (
-        ("teamsUserId", uuid_of(dice.roll(1 << 80), dice.roll(1 << 48))),
-        ("phoneNumber", landline),
-        ("mobileNumber", mobile),
-        ("whatsAppNumber", mobile),
-        ("slackUserId", f"U0{dice.roll(1 << 36):09X}"),
-        ("emailAddress", email),
-    )
+def _create_person(
+    seed: int, number: int, name: str, phones: tuple[str, str], email: str
+) -> Person:
+    random = SeededRandom(f"{seed}/person/{number}")
+    landline, mobile = phones
+    addresses = {
+        "teamsUserId": random.uuid(),
+        "phoneNumber": landline,
+        "mobileNumber": mobile,
+        "whatsAppNumber": mobile,
+        "slackUserId": f"U0{random.randrange(1 << 36):09X}",
+        "emailAddress": email,
+    }
     return Person(
         id=number,
         name=name,
-        groups=(_DEPARTMENTS[dice.roll(len(_DEPARTMENTS))], _OFFICES[dice.roll(len(_OFFICES))]),
+        groups=(random.choice(_DEPARTMENTS), random.choice(_OFFICES)),
         addresses={
-            kind: (number * 10 + nth, address) for nth, (kind, address) in enumerate(addresses)
+            endpoint_type: (number * 10 + index, address)
+            for index, (endpoint_type, address) in enumerate(addresses.items())
         },
     )
 
 
-def _name(place: int) -> str:
-    form, given, family = _NAMES[place % len(_NAMES)]
-    row, column = divmod(place // len(_NAMES), len(family))
+def _full_name(index: int) -> str:
+    form, given, family = _NAMES[index % len(_NAMES)]
+    row, column = divmod(index // len(_NAMES), len(family))
     return form.format(given=given[row % len(given)], family=family[column])
 
 
-def _slug(name: str) -> str:
-    """Return what an e-mail address makes of a name: plain letters and full stops."""
-    spread = unicodedata.normalize("NFKD", name.lower().translate(_LETTERS_APART))
-    plain = "".join(letter if letter.isalpha() else " " for letter in spread if letter.isascii())
-    return ".".join(plain.split()) or "staff"
+def _ascii_name(name: str) -> str:
+    """Return a name for an email address: ASCII letters and dots. A Chinese name gives "staff"."""
+    normalized = unicodedata.normalize("NFKD", name.lower().translate(_ASCII_LETTERS))
+    letters = (char if char.isalpha() else " " for char in normalized if char.isascii())
+    return ".".join("".join(letters).split()) or "staff"

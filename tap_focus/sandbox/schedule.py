@@ -1,44 +1,40 @@
-"""When things happen: office hours in UTC from the first Monday of 2025 on, without an end."""
+"""The time of each feed entry: office hours in UTC, from the first Monday of 2025 on.
+
+All times are integers, in milliseconds since that Monday at 00:00.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-MINUTE = 60_000  # every span here is in milliseconds
+MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-YEAR = 365 * DAY  # as the vendor's sample counts the years of retention
+YEAR = 365 * DAY  # the vendor's sample counts the years of retention like this
 
-EARLY_OR_LATE = 25 * MINUTE  # a recording starts at most this far from its slot
-
-_BEGINNING = datetime(2025, 1, 6)  # noqa: DTZ001 - in UTC; naive datetimes are written faster
-_WEEK = 7 * DAY
-_OPENS, _OPEN_FOR = 7 * HOUR, 11 * HOUR
-_EVENTS_BY_WEEKDAY = (51, 48, 54, 50, 44, 2, 1)
-_SLOTS = tuple(
-    day * DAY + _OPENS + _OPEN_FOR * nth // count
-    for day, count in enumerate(_EVENTS_BY_WEEKDAY)
-    for nth in range(count)
+_FIRST_MONDAY = datetime(2025, 1, 6, tzinfo=timezone.utc)
+_OPENING_TIME = 7 * HOUR
+_OFFICE_HOURS = 11 * HOUR
+_ENTRIES_BY_WEEKDAY = (51, 48, 54, 50, 44, 2, 1)
+_TIMES_OF_A_WEEK = tuple(
+    day * DAY + _OPENING_TIME + _OFFICE_HOURS * index // count
+    for day, count in enumerate(_ENTRIES_BY_WEEKDAY)
+    for index in range(count)
 )
 
 
-def slot(position: int) -> int:
-    """Return about when the event at a position happens, in milliseconds since the beginning."""
-    week, nth = divmod(position, len(_SLOTS))
-    return week * _WEEK + _SLOTS[nth]
+def scheduled_time(position: int) -> int:
+    """Return the approximate time of the feed entry at a position."""
+    week, index = divmod(position, len(_TIMES_OF_A_WEEK))
+    return week * 7 * DAY + _TIMES_OF_A_WEEK[index]
 
 
-def text(milliseconds: int) -> str:
-    """Return a time as Focus writes it, such as "2025-01-06T09:01:10.956Z"."""
-    moment = _BEGINNING + timedelta(milliseconds=milliseconds)
-    return moment.isoformat(timespec="milliseconds") + "Z"
+def format_time(milliseconds: int) -> str:
+    """Return a time in the format of the API, such as "2025-01-06T09:01:10.956Z"."""
+    moment = _FIRST_MONDAY + timedelta(milliseconds=milliseconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def since_beginning(moment: datetime) -> int:
-    """Return milliseconds since the beginning, a started one counted as whole.
-
-    Args:
-        moment: A date and time, with its time zone.
-    """
-    beginning = _BEGINNING.replace(tzinfo=timezone.utc)
-    return -((beginning - moment) // timedelta(milliseconds=1))
+def to_milliseconds(moment: datetime) -> int:
+    """Return a date and time with a time zone in milliseconds, rounded up."""
+    return -((_FIRST_MONDAY - moment) // timedelta(milliseconds=1))

@@ -120,7 +120,9 @@ class Sandbox:
 
     def feed(self) -> list[dict[str, t.Any]]:
         """Return all events that someone who starts now is shown, in the order of the feed."""
-        return [self._company.event(position) for position in range(self._timeline.view().total)]
+        return [
+            self._company.feed_entry(position) for position in range(self._timeline.view().total)
+        ]
 
     def latest(self) -> dict[int, dict[str, t.Any]]:
         """Return the last version of each recording by its interactionId."""

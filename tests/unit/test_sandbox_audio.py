@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_focus.sandbox.audio import mp3
-from tap_focus.sandbox.company import has_audio
+from tap_focus.sandbox.recording import has_audio
 from tests.helpers.sandbox_client import PLAY, Caller
 
 if TYPE_CHECKING:

@@ -37,19 +37,19 @@ FIELDS = [
 def test_a_seed_means_the_same_recordings_in_any_process() -> None:
     program = (
         "import json; from tap_focus.sandbox.company import Company;"
-        "print(json.dumps([Company(7).event(i) for i in (0, 77, 4567, 1_000_000)]))"
+        "print(json.dumps([Company(7).feed_entry(i) for i in (0, 77, 4567, 1_000_000)]))"
     )
     printed = subprocess.check_output(
         [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": "5"}
     )
     company = Company(7)
-    assert json.loads(printed) == [company.event(i) for i in (0, 77, 4567, 1_000_000)]
-    assert company.event(77) != Company(8).event(77)
+    assert json.loads(printed) == [company.feed_entry(i) for i in (0, 77, 4567, 1_000_000)]
+    assert company.feed_entry(77) != Company(8).feed_entry(77)
 
 
 def test_recordings_have_all_fields_of_the_sample_and_vary_as_life_does() -> None:
     company = Company(1)
-    events = [company.event(position) for position in range(2000)]
+    events = [company.feed_entry(position) for position in range(2000)]
     assert all(list(event) == FIELDS for event in events)
     for field in ("transcriptSnippet", "analysis", "retainUntil", "legalHolds", "dataGroups"):
         kinds = {type(event[field]) for event in events}
@@ -89,7 +89,7 @@ def test_an_update_tells_an_earlier_recording_anew_and_no_version_is_like_anothe
     company = Company(3)
     versions: dict[int, list[dict[str, t.Any]]] = {}
     for position in range(5000):
-        event = company.event(position)
+        event = company.feed_entry(position)
         versions.setdefault(event["interactionId"], []).append(event)
         if len(versions[event["interactionId"]]) > 1:
             assert position >= 20
@@ -105,9 +105,9 @@ def test_an_update_tells_an_earlier_recording_anew_and_no_version_is_like_anothe
 def test_a_recording_is_found_by_its_third_party_id_alone() -> None:
     company = Company(1)
     for position in (0, 5, 333, 99_999):
-        event = company.event(company.origin(position))
+        event = company.feed_entry(company.original_position(position))
         assert company.find(event["thirdPartyId"]) == event
         assert company.find(event["thirdPartyId"].replace("-a", "-b", 1)) is None
     assert company.find("|") is None
     assert company.find("1|2|1700000000999") is None
-    assert Company(2).find(company.event(0)["thirdPartyId"]) is None
+    assert Company(2).find(company.feed_entry(0)["thirdPartyId"]) is None

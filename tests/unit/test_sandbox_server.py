@@ -17,7 +17,8 @@ from aiohttp import web
 
 from tap_focus.sandbox import Sandbox
 from tap_focus.sandbox.cli import focus_sandbox, tap_focus_sandbox
-from tap_focus.sandbox.company import Company, has_audio
+from tap_focus.sandbox.company import Company
+from tap_focus.sandbox.recording import has_audio
 from tests.helpers.sandbox_client import CURSOR, PLAY, Caller
 
 if t.TYPE_CHECKING:
@@ -232,5 +233,5 @@ def test_tap_focus_sandbox_runs_the_tap_whatever_its_settings_say(tmp_path: t.An
         records = [message["record"] for message in messages if message["type"] == "RECORD"]
         company = Company(1)
         assert [record["interactionId"] for record in records] == [
-            company.event(position)["interactionId"] for position in range(25)
+            company.feed_entry(position)["interactionId"] for position in range(25)
         ]
