@@ -60,7 +60,7 @@ class AudioDownloader:
     """Downloads audio from Focus into a store, several files at once."""
 
     def __init__(self, client: Client, media_path: str | None, concurrency: int) -> None:
-        """Keep the arguments. Threads and connections are opened when they are needed.
+        """Create a downloader without side effects.
 
         Args:
             client: the client of the Focus API.
@@ -120,23 +120,20 @@ class AudioDownloader:
             APIError: an error that is not specific to this recording.
         """
         stem = file_stem(recording[KEY], recording.get("startDatetimeUTC"))
+        access = recording.get("mediaAccessStatus")
+        third_party_id = recording.get("thirdPartyId")
         if file := self._store.find(stem):
             row = self._stored_row(recording, file, content_type_of(file.path))
-            return DownloadResult(recording, row, requested=False)
-        access = recording.get("mediaAccessStatus")
-        if access != "Permitted":
-            row = build_row(
-                recording, status="not_permitted", error=f"mediaAccessStatus is {access!r:.80}"
-            )
-            return DownloadResult(recording, row, requested=False)
-        third_party_id = recording.get("thirdPartyId")
-        if not isinstance(third_party_id, str) or not third_party_id:
-            row = build_row(
-                recording, status="not_found", error="thirdPartyId is missing or not a text"
-            )
-            return DownloadResult(recording, row, requested=False)
-        row = self._request(recording, third_party_id, stem)
-        return DownloadResult(recording, row, requested=True)
+        elif access != "Permitted":
+            error = f"mediaAccessStatus is {access!r:.80}"
+            row = build_row(recording, "not_permitted", error=error)
+        elif not isinstance(third_party_id, str) or not third_party_id:
+            error = "thirdPartyId is missing or not a text"
+            row = build_row(recording, "not_found", error=error)
+        else:
+            row = self._request(recording, third_party_id, stem)
+            return DownloadResult(recording, row, requested=True)
+        return DownloadResult(recording, row, requested=False)
 
     def _request(self, recording: Recording, third_party_id: str, stem: str) -> Row:
         def attempt() -> tuple[StoredFile, str]:
@@ -147,20 +144,18 @@ class AudioDownloader:
         try:
             file, content_type = self._client.retry_audio(attempt)
         except (InvalidAudioError, InvalidResponseError, UnavailableError) as error:
-            return build_row(recording, status="failed", error=error.reason)
+            return build_row(recording, "failed", error=error.reason)
         except HTTPStatusError as error:
             if error.status == _UNAUTHORIZED:
                 raise
             status = _STATUSES.get(error.status, "failed")
-            return build_row(
-                recording, status=status, error=f"Focus returned status {error.status}"
-            )
+            return build_row(recording, status, error=f"Focus returned status {error.status}")
         return self._stored_row(recording, file, content_type)
 
     def _stored_row(self, recording: Recording, file: StoredFile, content_type: str) -> Row:
         return build_row(
             recording,
-            status="stored",
+            "stored",
             file=file,
             uri=self._store.uri(file.path),
             content_type=content_type,

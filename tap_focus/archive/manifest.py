@@ -19,15 +19,7 @@ if t.TYPE_CHECKING:
 COPIED_FIELDS = (KEY, "thirdPartyId", "startDatetimeUTC", "type")
 """Fields of a recording that its row repeats."""
 
-_INVALID_ROW_ERRORS = (
-    msgspec.DecodeError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    RecursionError,
-)
-"""Exceptions that an invalid line raises."""
+_DECODE_ERRORS = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 class StoredRow(msgspec.Struct):
@@ -40,8 +32,8 @@ class StoredRow(msgspec.Struct):
 
 def build_row(  # noqa: PLR0913 - one argument for each group of columns
     recording: Mapping[str, t.Any],
-    *,
     status: str,
+    *,
     error: str | None = None,
     file: StoredFile | None = None,
     uri: str | None = None,
@@ -55,8 +47,8 @@ def build_row(  # noqa: PLR0913 - one argument for each group of columns
         status: `stored`, `not_permitted`, `not_found` or `failed`.
         error: the reason why there is no file.
         file: the stored file.
-        uri: the URI of the stored file.
-        content_type: the content type of the stored file.
+        uri: the file's URI.
+        content_type: the file's content type.
     """
     start = recording.get("startDatetimeUTC")
     moment = parse_date_time(start)
@@ -97,7 +89,7 @@ def read_manifest(lines: Iterable[bytes]) -> list[StoredRow | None]:
                 row = row["record"]
             is_stored = row["status"] == "stored"
             rows[row[KEY]] = msgspec.convert(row, StoredRow) if is_stored else None
-        except _INVALID_ROW_ERRORS:
+        except (*_DECODE_ERRORS, TypeError, LookupError, AttributeError):
             raise ValueError(f"line {number} is not a row of recording_media") from None
     return list(rows.values())
 

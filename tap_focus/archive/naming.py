@@ -69,7 +69,7 @@ def extension_for(content_type: str) -> str:
 
 
 def content_type_of(path: str) -> str:
-    """Return the content type that a file's extension stands for."""
+    """Return the content type for a file's extension."""
     return _CONTENT_TYPES.get(path.rpartition(".")[2], _DEFAULT_CONTENT_TYPE)
 
 

@@ -57,13 +57,7 @@ _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(//)?")
 
 
 class StoredFile(t.NamedTuple):
-    """A complete file in the store.
-
-    Attributes:
-        path: path within the store.
-        size: size in bytes.
-        sha256: SHA-256 of the content, in hex.
-    """
+    """A complete file: its path within the store, its size in bytes, its SHA-256 in hex."""
 
     path: str
     size: int

@@ -41,9 +41,9 @@ class FakeAudio:
 
 
 class FakeClient:
-    """Stands in for the API client.
+    """A fake API client.
 
-    `responses` gives a function for each `thirdPartyId`: it returns the chunks or raises.
+    `responses` has a function for each `thirdPartyId`, which returns the chunks or raises.
     """
 
     def __init__(self, **responses: Callable[[], Iterable[bytes]]) -> None:

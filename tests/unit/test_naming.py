@@ -47,7 +47,7 @@ def test_a_file_is_in_the_folder_of_its_utc_day(start: str, day: str) -> None:
         "9999-12-31T23:59:59-23:59",
     ],
 )
-def test_a_recording_without_a_valid_start_has_a_folder_of_its_own(start: object) -> None:
+def test_a_recording_without_a_valid_start_is_in_the_folder_for_unknown_days(start: object) -> None:
     assert file_stem(7, start) == "0000/00/00/7"
 
 
