@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from processes import read_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / ".benchmarks"
+TAP_PACKAGES = ("msgspec", "requests", "singer-sdk", "tap-focus", "urllib3")
 
 
 class Competitor(NamedTuple):
@@ -88,15 +90,18 @@ class Competitor(NamedTuple):
         subprocess.run([*pip, "--requirement", self.requirements], check=True)
         stamp.write_text(wanted, encoding="utf-8")
 
-    def versions(self, packages: tuple[str, ...]) -> dict[str, str]:
-        """Return the installed versions of packages."""
+    def versions(self) -> dict[str, str]:
+        """Return the installed versions of a peer's requirements, or of `TAP_PACKAGES`."""
+        packages = list(TAP_PACKAGES)
+        if self.requirements.exists():
+            lines = self.requirements.read_text(encoding="utf-8").split()
+            packages = [line.partition("==")[0] for line in lines]
         code = (
             "import importlib.metadata, json, sys\n"
             "print(json.dumps({name: importlib.metadata.version(name) for name in sys.argv[1:]}))"
         )
         command = [str(self.bin / "python"), "-c", code, *packages]
-        found = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-        versions: dict[str, str] = json.loads(found.stdout)
+        versions: dict[str, str] = json.loads(read_output(command))
         return versions
 
 

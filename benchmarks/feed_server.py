@@ -36,12 +36,12 @@ class Feed(NamedTuple):
     Attributes:
         pages: Number of pages, not counting the empty page at the end.
         delay: Seconds that the server waits before each page, the empty one included.
-        unknown_fields: Whether every recording has the fields `EXTRA_FIELDS`.
+        extra_fields: Whether every recording has the `EXTRA_FIELDS`.
     """
 
     pages: int
     delay: float = 0
-    unknown_fields: bool = False
+    extra_fields: bool = False
 
 
 class ServerInfo(NamedTuple):
@@ -49,7 +49,7 @@ class ServerInfo(NamedTuple):
 
     Attributes:
         url: Base URL. Append the name of a feed to get the tap's `api_url`.
-        mean_size: Mean size of a recording in bytes, without unknown fields.
+        mean_size: Mean size of a recording in bytes, without the `EXTRA_FIELDS`.
         id_sum: Sum of all values of `interactionId`, for a check that all recordings arrived.
     """
 
@@ -71,7 +71,7 @@ def serve(
             `time.monotonic`.
         info: Pipe end to which a `ServerInfo` is sent.
     """
-    with_unknown_fields = any(feed.unknown_fields for feed in feeds.values())
+    with_extra_fields = any(feed.extra_fields for feed in feeds.values())
     events = _events(recordings)
     pages: dict[bool, list[bytes]] = {False: [], True: []}
     size = id_sum = 0
@@ -81,8 +81,8 @@ def serve(
         size += sum(map(len, encoded))
         id_sum += sum(event["interactionId"] for event in page)
         pages[False].append(_page(encoded, number))
-        if with_unknown_fields:
-            encoded = [msgspec.json.encode(_with_unknown_fields(event)) for event in page]
+        if with_extra_fields:
+            encoded = [msgspec.json.encode(_with_extra_fields(event)) for event in page]
             pages[True].append(_page(encoded, number))
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     port = listener.getsockname()[1]
@@ -130,7 +130,7 @@ class _Server:
         if feed.delay:
             time.sleep(feed.delay)
         if number < feed.pages:
-            return self._pages[feed.unknown_fields][number]
+            return self._pages[feed.extra_fields][number]
         return self._empty_pages[feed.pages]
 
 
@@ -141,7 +141,7 @@ def _events(count: int) -> Iterator[dict[str, Any]]:
         yield event
 
 
-def _with_unknown_fields(event: dict[str, Any]) -> dict[str, Any]:
+def _with_extra_fields(event: dict[str, Any]) -> dict[str, Any]:
     number = event["interactionId"]
     values = (
         ("inbound", "outbound")[number % 2],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -33,13 +35,11 @@ class Run:
         cpu: User and system CPU seconds, child processes included.
         peak_memory: Peak resident memory in bytes. Linux counts the memory of the parent at the
             time of the fork as well, so the measuring process must stay small.
-        started_at: Start time by `time.monotonic`.
     """
 
     wall: float
     cpu: float
     peak_memory: int
-    started_at: float
 
 
 def run_measured(command: list[str]) -> Run:
@@ -58,7 +58,26 @@ def run_measured(command: list[str]) -> Run:
         raise subprocess.CalledProcessError(process.returncode, command)
     unit = 1 if sys.platform == "darwin" else KIB
     cpu = usage.ru_utime + usage.ru_stime
-    return Run(wall, cpu, usage.ru_maxrss * unit, started_at)
+    return Run(round(wall, 4), round(cpu, 4), usage.ru_maxrss * unit)
+
+
+def read_output(command: list[str]) -> bytes:
+    """Run a command and return its standard output.
+
+    Raises:
+        SystemExit: The command failed. The message has its standard error.
+    """
+    result = subprocess.run(command, check=False, capture_output=True)
+    if result.returncode:
+        error = result.stderr.decode(errors="replace")
+        sys.exit(f"{shlex.join(command)} failed with exit code {result.returncode}:\n{error}")
+    return result.stdout
+
+
+def discover_catalog(tap: Path = TAP) -> dict[str, Any]:
+    """Return the tap's default catalog."""
+    catalog: dict[str, Any] = json.loads(read_output([str(tap), "--discover"]))
+    return catalog
 
 
 def describe_machine() -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from feed_server import EXTRA_FIELDS
+from processes import discover_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,8 +51,7 @@ class Scenario(NamedTuple):
         """Return the tap's options for the scenario; writes its catalog, if any, to `folder`."""
         if not self.deselect:
             return []
-        command = [str(tap.bin / "tap-focus"), "--discover"]
-        catalog = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        catalog = discover_catalog(tap.bin / "tap-focus")
         for stream in catalog["streams"]:
             for entry in stream["metadata"]:
                 if entry["breadcrumb"] == ["properties", COLUMN]:

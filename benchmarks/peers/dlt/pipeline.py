@@ -1,7 +1,7 @@
-"""dlt's own way to read a cursor API and to leave JSON lines in a local folder.
+"""Read a cursor API with dlt's declarative REST source, and write JSON Lines to a local folder.
 
-Nested lists stay in their row (`max_table_nesting=0`), uncompressed: the nearest that dlt has to
-one line of JSON for each recording, and less work for it than its default of a table for each list.
+`max_table_nesting=0` and no compression come closest to one line of JSON for each recording. They
+are also less work for dlt than its default of a separate table for each list.
 
 usage: python pipeline.py CONFIG FOLDER
 """
@@ -15,14 +15,14 @@ from pathlib import Path
 
 config = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 folder = Path(sys.argv[2])
-# All that dlt writes stays in the folder, and it calls nobody but the feed.
+# dlt writes to this folder only and sends no telemetry.
 os.environ |= {
     "DLT_DATA_DIR": str(folder / "dlt"),
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "DATA_WRITER__DISABLE_COMPRESSION": "true",
 }
 
-import dlt  # noqa: E402 - it reads the environment
+import dlt  # noqa: E402 - reads os.environ on import
 import requests  # noqa: E402
 from dlt.sources.helpers.rest_client.auth import BearerTokenAuth  # noqa: E402
 from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator  # noqa: E402
@@ -33,13 +33,13 @@ login = {
     "username": config["username"],
     "clientId": config["client_id"],
 }
-answer = requests.post(config["api_url"] + "/authWithAPIKey", json=login, timeout=60)
-answer.raise_for_status()
+response = requests.post(config["api_url"] + "/authWithAPIKey", json=login, timeout=60)
+response.raise_for_status()
 source = rest_api_source(
     {
         "client": {
             "base_url": config["api_url"],
-            "auth": BearerTokenAuth(answer.json()["token"]),
+            "auth": BearerTokenAuth(response.json()["token"]),
             "paginator": JSONResponseCursorPaginator(
                 cursor_path="nextCursorId", cursor_param="cursorId", stop_after_empty_page=True
             ),

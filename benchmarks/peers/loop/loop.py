@@ -1,6 +1,4 @@
-"""What one would write by hand: requests, orjson, and no thought of what may go wrong.
-
-No schema, no bookmark, no check of what came, no second try.
+"""Read a feed the way a quick script does: requests, orjson, and no error handling.
 
 usage: python loop.py CONFIG
 """

@@ -1,8 +1,7 @@
-"""What the Meltano SDK's template for a REST tap comes to on this feed, with the least adaptation.
+"""A tap for this feed as the Meltano SDK's template generates it, with the least adaptation.
 
-Everything is the SDK's own: the paginator, which ends at the first empty page, the record writer
-and the conformance of types, each by default. Written as the template's questions lead to it
-(REST, bearer token), with the login, the page's size and the cursor put in.
+The paginator, the writer and the type conformance are the SDK's defaults. The answers to the
+template's questions were REST and bearer token. The login, the page size and the cursor are added.
 
 usage: python tap.py --config CONFIG
 """
@@ -10,7 +9,9 @@ usage: python tap.py --config CONFIG
 from __future__ import annotations
 
 import decimal
+import sys
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -20,78 +21,36 @@ from singer_sdk.authenticators import BearerTokenAuthenticator
 from singer_sdk.helpers.jsonpath import extract_jsonpath
 from singer_sdk.pagination import JSONPathPaginator
 
+# This environment has no tap-focus. Only the field definitions are taken from the checkout.
+sys.path.append(str(Path(__file__).parents[3]))
+
+from tap_focus.streams.schemas import RECORDING_FIELDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from singer_sdk.streams.rest import HTTPRequest, PageContext
 
-ENDPOINT = th.ObjectType(
-    th.Property(
-        "person",
-        th.ObjectType(
-            th.Property("id", th.IntegerType),
-            th.Property("fullName", th.StringType),
-        ),
-    ),
-    th.Property(
-        "endpoint",
-        th.ObjectType(
-            th.Property("id", th.IntegerType),
-            th.Property("type", th.StringType),
-            th.Property("endpoint", th.StringType),
-        ),
-    ),
-    th.Property(
-        "user",
-        th.ObjectType(
-            th.Property("id", th.IntegerType),
-            th.Property("fullName", th.StringType),
-        ),
-    ),
-    th.Property("isOriginator", th.BooleanType),
-    th.Property("isRecordingSubject", th.BooleanType),
-)
-
 
 class RecordingsStream(RESTStream[str]):
-    """Every communication."""
+    """All recordings."""
 
     name = "recordings"
     path = "/client/recording/cursor"
     primary_keys = ("interactionId",)
     replication_key = None
     records_jsonpath = "$.recordings[*]"
-    next_page_token_jsonpath = "$.nextCursorId"  # noqa: S105 - a place, no token
-    schema = th.PropertiesList(
-        th.Property("interactionId", th.IntegerType, required=True),
-        th.Property("startDatetimeUTC", th.DateTimeType),
-        th.Property("endDatetimeUTC", th.DateTimeType),
-        th.Property("durationInSeconds", th.NumberType),
-        th.Property("type", th.StringType),
-        th.Property("commentsCount", th.IntegerType),
-        th.Property("transcriptSnippet", th.StringType),
-        th.Property("thirdPartyId", th.StringType),
-        th.Property("endpoints", th.ArrayType(ENDPOINT)),
-        th.Property("analysis", th.ArrayType(th.StringType)),
-        th.Property("retentionGroupId", th.IntegerType),
-        th.Property("retainUntil", th.DateTimeType),
-        th.Property("legalHolds", th.ArrayType(th.ObjectType(additional_properties=True))),
-        th.Property("tags", th.ArrayType(th.StringType)),
-        th.Property("isPrivate", th.BooleanType),
-        th.Property("isPrivateReason", th.StringType),
-        th.Property("mediaAccessStatus", th.StringType),
-        th.Property("dataGroups", th.ArrayType(th.StringType)),
-        th.Property("optional", th.ObjectType(additional_properties=True)),
-    ).to_dict()
+    next_page_token_jsonpath = "$.nextCursorId"  # noqa: S105 - a JSON path
+    schema = th.PropertiesList(*RECORDING_FIELDS).to_dict()
 
     @property
     def url_base(self) -> str:
-        """Where Focus is."""
+        """Base URL of the API."""
         return str(self.config["api_url"])
 
     @cached_property
     def authenticator(self) -> BearerTokenAuthenticator:
-        """What the login gives, once."""
+        """Log in once."""
         login = {
             "apiKey": self.config["api_key"],
             "username": self.config["username"],
@@ -104,25 +63,25 @@ class RecordingsStream(RESTStream[str]):
         return BearerTokenAuthenticator(token=response.json()["token"])
 
     def get_new_paginator(self) -> JSONPathPaginator:
-        """Take each page's cursor to the next."""
+        """Return a paginator that follows the cursor."""
         return JSONPathPaginator(self.next_page_token_jsonpath)
 
     def get_http_request(self, *, page: PageContext[str]) -> HTTPRequest:
-        """Ask for a page."""
+        """Add the page size and the cursor to the request."""
         request = super().get_http_request(page=page)
         request.params["numberOfResults"] = self.config["page_size"]
         request.params["cursorId"] = page.next_page_token
         return request
 
     def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
-        """Find the page's recordings."""
+        """Yield the recordings of a page."""
         yield from extract_jsonpath(
             self.records_jsonpath, input=response.json(parse_float=decimal.Decimal)
         )
 
 
 class TapTemplate(Tap):
-    """The tap."""
+    """Singer tap with one stream."""
 
     name = "tap-template"
     config_jsonschema = th.PropertiesList(
@@ -134,7 +93,7 @@ class TapTemplate(Tap):
     ).to_dict()
 
     def discover_streams(self) -> list[Stream]:
-        """Return the one stream."""
+        """Return the stream `recordings`."""
         return [RecordingsStream(self)]
 
 
