@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from tap_focus.sandbox.audio import mp3
-from tap_focus.sandbox.cursor import CursorSeal
+from tap_focus.sandbox.cursor import CursorCodec
 from tap_focus.sandbox.recording import has_audio
 
 if t.TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Api:
         self._timeline = timeline
         self._token_ttl = token_ttl
         self._clock = clock
-        self._cursors = CursorSeal(seed)
+        self._cursors = CursorCodec(seed)
         self._token_key = sha256(f"{seed}/token".encode()).digest()
 
     def routes(self) -> list[web.RouteDef]:
@@ -119,7 +119,7 @@ class Api:
             self._company.feed_entry(position)
             for position in range(start, min(start + size, view.total))
         ]
-        following = self._cursors.seal(view.cursor(start + len(recordings)))
+        following = self._cursors.encode(view.cursor(start + len(recordings)))
         page = msgspec.json.encode({"recordings": recordings, "nextCursorId": following})
         response = web.Response(body=page, content_type="application/json")
         if "gzip" in request.headers.get("Accept-Encoding", ""):
@@ -160,7 +160,7 @@ class Api:
         if text is None:
             return None
         try:
-            return self._cursors.open(text)
+            return self._cursors.decode(text)
         except ValueError as error:
             raise web.HTTPBadRequest(text="The cursorId is not valid") from error
 
