@@ -1,14 +1,15 @@
-"""Measure the audio archive: downloads at once, large files beside curl, and memory.
+"""Measure the audio archive: concurrent downloads, throughput of large files, and memory.
 
-A server of its own process logs in, hands out one feed and answers every request for audio. Three
-figures are printed beside their targets: how much faster eight downloads at once are than one,
-against a Focus that takes its time; how fast large files are written and hashed, one at a time,
-compared with curl that only writes them; and the memory that one very large file takes.
+A server in a separate process sends one feed and the same audio for every recording. Three
+benchmarks print their results beside their targets:
 
-Both of the first two are given for whole processes and without the time that the tap takes to
-start and to walk an empty feed.
+- Eight concurrent downloads compared with one, from a server with a delay.
+- Throughput of large files, one at a time, compared with curl. The tap also computes checksums.
+- Peak memory during the download of one very large file.
 
-usage: python benchmarks/media.py [--rounds N] [--folder PATH]
+Wall times are given for whole processes and without start-up, which is a run on an empty feed.
+
+usage: python benchmarks/archive.py [--rounds N] [--folder PATH]
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,25 +26,41 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from processes import KIB, MIB, TAP, Run, run_measured, server_process
+from processes import (
+    KIB,
+    MIB,
+    TAP,
+    Run,
+    describe_machine,
+    discover_catalog,
+    run_measured,
+    server_process,
+)
+from reports import target_cells
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-PAGE = 100
+PAGE_SIZE = 100
 AUDIO_PATH = "/client/recording.playBackByThirdPartyId"
 
 
 class Feed(NamedTuple):
-    """So many recordings, the size of each one's audio, and the seconds that Focus takes for it."""
+    """A feed of recordings with audio.
+
+    Attributes:
+        recordings: Number of recordings.
+        size: Bytes of each audio file.
+        delay: Seconds that the server waits before each audio response.
+    """
 
     recordings: int
     size: int
-    seconds: float = 0
+    delay: float = 0
 
 
 def serve(feed: Feed, url: Connection) -> None:
-    """Serve a feed on loopback; its base URL is told through the connection."""
+    """Serve a feed on the loopback interface, and send the base URL through `url`."""
     block = os.urandom(min(feed.size, 4 * MIB))
 
     class Handler(BaseHTTPRequestHandler):
@@ -54,17 +70,17 @@ def serve(feed: Feed, url: Connection) -> None:
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             if self.path != AUDIO_PATH:
-                self.answer(b'{"token": "t", "refreshToken": "r"}')
+                self.send_json({"token": "token", "refreshToken": "token"})
                 return
-            time.sleep(feed.seconds)
-            self.head("audio/mpeg", feed.size)
+            time.sleep(feed.delay)
+            self.send_head("audio/mpeg", feed.size)
             for start in range(0, feed.size, len(block)):
                 self.wfile.write(block[: feed.size - start])
 
         def do_GET(self) -> None:
             cursor = self.path.partition("cursorId=")[2].partition("&")[0]
             first = int(cursor or 0)
-            last = min(first + PAGE, feed.recordings)
+            end = min(first + PAGE_SIZE, feed.recordings)
             recordings = [
                 {
                     "interactionId": number,
@@ -72,19 +88,19 @@ def serve(feed: Feed, url: Connection) -> None:
                     "thirdPartyId": str(number),
                     "mediaAccessStatus": "Permitted",
                 }
-                for number in range(first, last)
+                for number in range(first, end)
             ]
-            page = {"recordings": recordings, "nextCursorId": str(last)}
-            self.answer(json.dumps(page).encode())
+            self.send_json({"recordings": recordings, "nextCursorId": str(end)})
 
-        def answer(self, body: bytes) -> None:
-            self.head("application/json", len(body))
+        def send_json(self, value: dict[str, Any]) -> None:
+            body = json.dumps(value).encode()
+            self.send_head("application/json", len(body))
             self.wfile.write(body)
 
-        def head(self, kind: str, length: int) -> None:
+        def send_head(self, content_type: str, content_length: int) -> None:
             self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(length))
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(content_length))
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
@@ -96,51 +112,50 @@ def serve(feed: Feed, url: Connection) -> None:
 
 
 class Bench:
-    """A folder to work in, and the commands that are compared."""
+    """Runs the tap and curl, and checks the files that they write."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the catalog that selects the audio alone."""
+        """Write a catalog that selects only `recording_media`."""
         self._folder = folder
         self._audio = folder / "audio"
-        found = subprocess.run([str(TAP), "--discover"], check=True, capture_output=True)
-        catalog = json.loads(found.stdout)
+        catalog = discover_catalog()
         for stream in catalog["streams"]:
             for entry in stream["metadata"]:
                 if entry["breadcrumb"] == []:
                     entry["metadata"]["selected"] = stream["tap_stream_id"] == "recording_media"
-        (folder / "catalog.json").write_text(json.dumps(catalog))
+        (folder / "catalog.json").write_text(json.dumps(catalog), encoding="utf-8")
 
-    def tap(self, url: str, feed: Feed, concurrency: int) -> Run:
+    def run_tap(self, url: str, feed: Feed, concurrency: int) -> Run:
         """Archive a feed with the tap."""
-        config = {
+        settings = {
             "api_url": url,
             "api_key": "key",
             "username": "user",
             "client_id": 1,
-            "page_size": PAGE,
+            "page_size": PAGE_SIZE,
             "media_path": str(self._audio),
             "media_concurrency": concurrency,
         }
-        path = self._folder / "config.json"
-        path.write_text(json.dumps(config))
-        catalog = str(self._folder / "catalog.json")
-        return self._archive([str(TAP), "--config", str(path), "--catalog", catalog], feed)
+        config = self._folder / "config.json"
+        config.write_text(json.dumps(settings), encoding="utf-8")
+        catalog = self._folder / "catalog.json"
+        return self._run([str(TAP), "--config", str(config), "--catalog", str(catalog)], feed)
 
-    def curl(self, url: str, feed: Feed) -> Run:
-        """Write a feed's audio with curl, one file after the other on one connection."""
+    def run_curl(self, url: str, feed: Feed) -> Run:
+        """Download the audio of a feed with curl, one file at a time on one connection."""
         command = ["curl", "--silent", "--fail", "--data", "{}", "--create-dirs"]
         for number in range(feed.recordings):
             command += ["--output", str(self._audio / str(number)), url + AUDIO_PATH]
-        return self._archive(command, feed)
+        return self._run(command, feed)
 
-    def start(self) -> float:
-        """Return the seconds that the tap takes for an empty feed."""
-        nothing = Feed(0, 0)
-        with server_process(serve, nothing) as url:
-            return statistics.median(self.tap(url, nothing, 1).wall for _ in range(5))
+    def measure_startup(self) -> float:
+        """Return the tap's median wall seconds for an empty feed."""
+        empty = Feed(0, 0)
+        with server_process(serve, empty) as url:
+            return statistics.median(self.run_tap(url, empty, 1).wall for _ in range(5))
 
-    def _archive(self, command: list[str], feed: Feed) -> Run:
-        """Run a command, see that it left every file whole, and remove them."""
+    def _run(self, command: list[str], feed: Feed) -> Run:
+        """Run a command, check the sizes of the files that it wrote, and remove them."""
         run = run_measured(command)
         sizes = [path.stat().st_size for path in self._audio.rglob("*") if path.is_file()]
         if sizes != [feed.size] * feed.recordings:
@@ -149,55 +164,60 @@ class Bench:
         return run
 
 
-def line(what: str, whole: float, without_start: float | None, target: str) -> None:
-    """Print a row of the table."""
-    more = "" if without_start is None else f"{without_start:.2f}"
-    print(f"{what:46}{whole:>8.2f}{more:>15}  {target}", flush=True)
-
-
-def at_once(bench: Bench, start: float) -> None:
-    """Compare eight downloads at once with one."""
+def compare_concurrency(bench: Bench, startup: float) -> None:
+    """Compare eight concurrent downloads with one."""
     feed = Feed(400, 20 * KIB, 0.25)
     with server_process(serve, feed) as url:
-        one, eight = (bench.tap(url, feed, concurrency).wall for concurrency in (1, 8))
-    what = f"8 at once, times as fast as 1 ({one:.1f} s)"
-    line(what, one / eight, (one - start) / (eight - start), "at least 6")
+        one, eight = (bench.run_tap(url, feed, concurrency).wall for concurrency in (1, 8))
+    title = f"Speed-up of 8 concurrent downloads over 1 ({one:.1f} s)"
+    print_row(title, one / eight, (one - startup) / (eight - startup), "at least 6")
 
 
-def large_files(bench: Bench, start: float, rounds: int) -> None:
-    """Compare the tap's throughput of large files, one at a time, with curl's."""
+def compare_throughput(bench: Bench, startup: float, rounds: int) -> None:
+    """Compare the throughput of large files with curl's."""
     feed = Feed(8, 64 * MIB)
     with server_process(serve, feed) as url:
-        bench.curl(url, feed)  # the first of all writers pays for memory that nobody had yet
-        pairs = [(bench.curl(url, feed).wall, bench.tap(url, feed, 1).wall) for _ in range(rounds)]
+        bench.run_curl(url, feed)  # warms up the page cache
+        pairs = [
+            (bench.run_curl(url, feed).wall, bench.run_tap(url, feed, 1).wall)
+            for _ in range(rounds)
+        ]
     curl, tap = (statistics.median(column) for column in zip(*pairs, strict=True))
-    rate = feed.recordings * feed.size / 1e6
-    what = f"large files, throughput to curl's ({rate / curl:,.0f} MB/s)"
-    line(what, curl / tap, curl / (tap - start), "at least 0.80")
+    megabytes_per_second = feed.recordings * feed.size / 1e6 / curl
+    title = f"Throughput divided by curl's ({megabytes_per_second:,.0f} MB/s)"
+    print_row(title, curl / tap, curl / (tap - startup), "at least 0.80")
 
 
-def memory(bench: Bench) -> None:
-    """Measure the memory that one very large file takes."""
+def measure_memory(bench: Bench) -> None:
+    """Measure the peak memory while the tap downloads one very large file."""
     feed = Feed(1, 400 * MIB)
     with server_process(serve, feed) as url:
-        peak = bench.tap(url, feed, 1).peak_memory
-    line("a file of 400 MiB, peak resident memory in MiB", peak / MIB, None, "below 120")
+        peak = bench.run_tap(url, feed, 1).peak_memory
+    print_row("Peak memory for a file of 400 MiB, MiB", peak / MIB, None, "at most 120")
+
+
+def print_row(title: str, value: float, without_startup: float | None, target: str) -> None:
+    """Print a row of the table. The target applies to the value without start-up, if given."""
+    net = "" if without_startup is None else f"{without_startup:.2f}"
+    cells = target_cells(value if without_startup is None else without_startup, target)
+    print(f"| {title} | {value:.2f} | {net} | {cells} |", flush=True)
 
 
 def main() -> None:
-    """Measure and print, row by row."""
+    """Measure, and print a table row by row."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="of the large files; medians count")
-    parser.add_argument("--folder", type=Path, help="where to write; by default a temporary one")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of the throughput benchmark")
+    parser.add_argument("--folder", type=Path, help="parent of the work folder; default: temporary")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         bench = Bench(Path(folder))
-        start = bench.start()
-        print(f"the tap takes {start:.2f} s to start; {os.cpu_count()} CPUs")
-        print(f"{'':46}{'whole':>8}{'without start':>15}  target")
-        large_files(bench, start, options.rounds)
-        memory(bench)
-        at_once(bench, start)
+        startup = bench.measure_startup()
+        print(f"{describe_machine()}. Start-up of the tap: {startup:.2f} s\n")
+        print("| | Whole process | Without start-up | Target | Met |")
+        print("| --- | ---: | ---: | --- | --- |")
+        compare_throughput(bench, startup, options.rounds)
+        measure_memory(bench)
+        compare_concurrency(bench, startup)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Read a long feed from a Focus that fails now and then, and see that nothing is lost or grows.
+"""Read a long feed from a server that fails now and then, and check every record.
 
-A sandbox in a process of its own lets a share of all requests fail. The tap's lines are read one by
-one and held against what the sandbox holds; at each tenth of the way a row tells how far the feed
-has come, how many recordings and retries there were, and the tap's memory.
+The sandbox runs in a separate process and lets a share of all requests fail. Each record is
+compared with the sandbox's data. At each tenth of the feed, a row shows the progress, the number
+of warnings (the tap logs one for each retry) and the tap's memory. The exit code is 1 if a
+recording is missing or changed.
 
 usage: python benchmarks/soak.py [--recordings N] [--fail RATE] [--page-size N]
 """
@@ -17,89 +18,102 @@ import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
-from typing import IO, Any
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 import psutil
+from processes import BIN, MIB, TAP
 
 from tap_focus.sandbox.company import Company
 
-BIN = Path(sys.executable).parent
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 SEED = 1
-
-
-def start_sandbox(recordings: int, fail: float) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    """Start `focus-sandbox` and return it with the settings that it prints."""
-    options = {"port": 0, "records": recordings, "seed": SEED, "fail": fail, "live-every": 0}
-    command = [str(BIN / "focus-sandbox")]
-    command += [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    settings: dict[str, Any] = {}
-    assert process.stdout is not None
-    while len(settings) < 4:  # noqa: PLR2004 - URL, key, username and client id
-        found = re.search(r"export TAP_FOCUS_(\w+)=['\"]?([^'\"\n]+)", process.stdout.readline())
-        if found:
-            settings[found[1].lower()] = found[2]
-    return process, settings
+SETTINGS = {"api_url", "api_key", "username", "client_id"}
 
 
 def main() -> int:
-    """Run the soak; the exit code is 1 if anything was lost."""
+    """Run the soak test and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=int, default=1_000_000)
     parser.add_argument("--fail", type=float, default=0.01)
     parser.add_argument("--page-size", type=int, default=100)
     options = parser.parse_args()
-    sandbox, settings = start_sandbox(options.recordings, options.fail)
-    try:
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as config:
-            json.dump({**settings, "page_size": options.page_size}, config)
-            config.flush()
-            return soak(options.recordings, config.name)
-    finally:
-        sandbox.terminate()
-        sandbox.wait()
+    with (
+        running_sandbox(options.recordings, options.fail) as settings,
+        tempfile.NamedTemporaryFile("w", suffix=".json") as config,
+    ):
+        json.dump({**settings, "page_size": options.page_size}, config)
+        config.flush()
+        return soak(options.recordings, config.name)
+
+
+@contextmanager
+def running_sandbox(recordings: int, fail: float) -> Iterator[dict[str, Any]]:
+    """Run `focus-sandbox` and yield the settings that it prints."""
+    command = [str(BIN / "focus-sandbox"), "--port=0", f"--records={recordings}", f"--seed={SEED}"]
+    command += [f"--fail={fail}", "--live-every=0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield read_settings(process.stdout)
+        finally:
+            process.terminate()
+
+
+def read_settings(output: IO[str]) -> dict[str, str]:
+    """Return the tap's settings from the `export` lines of the sandbox."""
+    settings: dict[str, str] = {}
+    for line in output:
+        if match := re.match(r"export TAP_FOCUS_(\w+)=['\"]?([^'\"\n]+)", line):
+            settings[match[1].lower()] = match[2]
+        if set(settings) >= SETTINGS:
+            return settings
+    sys.exit("focus-sandbox did not print its settings")
 
 
 def soak(recordings: int, config: str) -> int:
-    """Run the tap and hold every line against the feed."""
+    """Run the tap, compare every record with the sandbox's data, and return the exit code."""
     tap = subprocess.Popen(
-        [str(BIN / "tap-focus"), "--config", config], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [str(TAP), "--config", config], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    log: list[bytes] = []
     assert tap.stdout is not None
     assert tap.stderr is not None
-    threading.Thread(target=collect, args=(tap.stderr, log), daemon=True).start()
-    memory = psutil.Process(tap.pid)
+    warnings: list[bytes] = []
+    collector = threading.Thread(target=collect_warnings, args=(tap.stderr, warnings), daemon=True)
+    collector.start()
+    process = psutil.Process(tap.pid)
     company = Company(SEED)
-    began = time.monotonic()
-    seen = wrong = peak = 0
-    print(f"{'feed':10}  {'recordings':>12}  {'retries':>8}  {'memory MiB':>10}  {'seconds':>8}")
+    started_at = time.monotonic()
+    count = changed = peak_memory = 0
+    print(f"{'feed':10}  {'recordings':>12}  {'warnings':>8}  {'memory MiB':>10}  {'seconds':>8}")
     for line in tap.stdout:
         message = msgspec.json.decode(line)
         if message["type"] != "RECORD":
             continue
         record = message["record"]
-        event = company.event(seen)
-        wrong += any(record[name] != value for name, value in event.items())
-        seen += 1
-        if seen % (recordings // 10) == 0:
-            resident = memory.memory_info().rss >> 20
-            peak = max(peak, resident)
-            day, seconds = record["startDatetimeUTC"][:10], time.monotonic() - began
-            print(f"{day}  {seen:12,}  {len(log):8,}  {resident:10,}  {seconds:8.0f}", flush=True)
-    code = tap.wait()
+        expected = company.event(count)
+        changed += any(record[name] != value for name, value in expected.items())
+        count += 1
+        if count % max(recordings // 10, 1) == 0:
+            memory = process.memory_info().rss // MIB
+            peak_memory = max(peak_memory, memory)
+            day, wall = record["startDatetimeUTC"][:10], time.monotonic() - started_at
+            print(f"{day}  {count:12,}  {len(warnings):8,}  {memory:10,}  {wall:8.0f}", flush=True)
+    exit_code = tap.wait()
+    collector.join()
     print(
-        f"exit code {code}, {recordings - seen:,} lost, {wrong:,} changed, {len(log):,} retries, "
-        f"largest memory seen {peak:,} MiB"
+        f"exit code {exit_code}, {recordings - count:,} missing, {changed:,} changed, "
+        f"{len(warnings):,} warnings, peak memory {peak_memory:,} MiB"
     )
-    return int(code != 0 or seen != recordings or wrong > 0)
+    return int(exit_code != 0 or count != recordings or changed > 0)
 
 
-def collect(stream: IO[bytes], lines: list[bytes]) -> None:
-    """Keep the log's lines about retries."""
-    lines.extend(line for line in stream if b"Trying again" in line)
+def collect_warnings(log: IO[bytes], warnings: list[bytes]) -> None:
+    """Append all lines of level WARNING to a list."""
+    warnings.extend(line for line in log if b"| WARNING" in line)
 
 
 if __name__ == "__main__":

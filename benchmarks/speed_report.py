@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import speed_results
 from competitors import LOOP, PEERS, TAP_FOCUS, TEMPLATE
 from processes import MIB
+from reports import target_cells
 from scenarios import SCENARIOS
 from speed_chart import chart
 
@@ -92,9 +93,8 @@ def scenario_table(results: Results) -> Iterator[str]:
         tap = results.of(TAP_FOCUS, scenario).net_cpu * microseconds
         loop = results.of(LOOP, scenario.baseline).net_cpu * microseconds
         ratio = results.loop_ratio(scenario)
-        target = None if scenario.max_ratio is None else f"at most {scenario.max_ratio:.2f}"
-        verdict = _verdict(ratio, target)
-        yield f"| {scenario.title} | {tap:.1f} | {loop:.1f} | {ratio:.2f} | {verdict} |"
+        cells = target_cells(ratio, scenario.target)
+        yield f"| {scenario.title} | {tap:.1f} | {loop:.1f} | {ratio:.2f} | {cells} |"
 
 
 def markdown(results: Results) -> str:
@@ -163,16 +163,7 @@ def _other_table(results: Results) -> Iterable[str]:
     yield "| | Measured | Target | Met |"
     yield "| --- | ---: | --- | --- |"
     for title, value, target in rows:
-        yield f"| {title} | {value:.2f} | {_verdict(value, target)} |"
-
-
-def _verdict(value: float, target: str | None) -> str:
-    """Return the cells for a target, such as `at most 0.80`, and for whether it is met."""
-    if target is None:
-        return "|"
-    bound, limit = target.rsplit(" ", 1)
-    met = value <= float(limit) if bound == "at most" else value >= float(limit)
-    return f"{target} | {'yes' if met else '**no**'}"
+        yield f"| {title} | {value:.2f} | {target_cells(value, target)} |"
 
 
 def _wall(runs: list[Run]) -> float:

@@ -10,6 +10,7 @@ import msgspec
 from competitors import LOOP, TAP_FOCUS, Competitor
 from feed_server import Feed  # noqa: TC002 - msgspec evaluates the annotations
 from processes import Run  # noqa: TC002 - the same
+from reports import write_json
 from scenarios import SAMPLE_FIELDS, Scenario
 
 PATH = Path(__file__).with_name("speed.json")
@@ -95,7 +96,7 @@ class Results:
 
     def save(self) -> None:
         """Write speed.json."""
-        PATH.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+        write_json(PATH, self)
 
 
 def load() -> Results:
