@@ -1,12 +1,11 @@
-"""A stand-in for Focus: a real HTTP server on loopback, with made-up data.
+"""A simulated Focus server: HTTP on localhost with made-up data, for tests and for trying the tap.
 
-It logs in, hands out expiring tokens, walks the cursor and plays audio as Focus does, so that
-a newcomer, a CI job and the tests need no account. The tap itself never imports it.
+It implements login, expiring tokens, the cursor and audio. The tap never imports it.
 
-    with Sandbox(records=500, live_every=0) as box:
-        requests.get(f"{box.url}/client/recording/cursor", ...)
+    with Sandbox(records=500, live_every=0) as sandbox:
+        requests.get(f"{sandbox.url}/client/recording/cursor", ...)
 
-Its packages come with the extra: `pip install 'tap-focus[sandbox]'`.
+It needs the packages of the extra: `pip install 'tap-focus[sandbox]'`.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ __all__ = ["Sandbox"]
 
 
 def __getattr__(name: str) -> t.Any:
-    """Import the server when it is first asked for.
+    """Import the server on first use.
 
-    The console scripts live in this package too, and have to start without the extra's
-    packages in order to say that they are missing.
+    The commands are in this package too. They must start without the extra to report that it is
+    missing.
     """
     if name == "Sandbox":
         from tap_focus.sandbox.server import Sandbox  # noqa: PLC0415

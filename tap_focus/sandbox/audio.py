@@ -1,38 +1,34 @@
-"""MP3 files made by hand: silence, and a tag that tells each from the others."""
+"""MP3 files of silence. The title in each file makes it unique."""
 
 from __future__ import annotations
 
-SECONDS_AT_MOST = 30.0
+MAX_SECONDS = 30.0
 
-# A frame of MPEG-2 Layer III, mono, 8 kbit/s at 16 kHz: 576 samples, so 36 ms in 36 bytes. The
-# header says so (sync, version and layer, bit rate and sampling rate, mono); zeros in the side
-# information and in the data behind it mean that nothing sounds. ISO/IEC 13818-3.
+# A frame of MPEG-2 Layer III (ISO/IEC 13818-3), mono, 8 kbit/s, 16 kHz: 576 samples, or 36 ms, in
+# 36 bytes. The header encodes these values. Zeros in the rest of the frame mean silence.
 _HEADER = bytes((0xFF, 0xF3, 0x18, 0xC0))
 _FRAME = _HEADER.ljust(36, b"\0")
 _FRAME_SECONDS = 0.036
 
 
-def mp3(title: str, seconds: float) -> bytes:
-    """Return a playable MP3 file of silence.
+def create_mp3(title: str, seconds: float) -> bytes:
+    """Return a playable MP3 file of silence, about 1,000 bytes per second.
 
     Args:
-        title: What the file's ID3v2 tag calls it.
-        seconds: The length asked for; longer than 30 seconds makes 30 seconds.
-
-    Returns:
-        The file: about 1,000 bytes for each second.
+        title: The title in the ID3v2 tag.
+        seconds: The duration, limited to 30 seconds.
     """
-    frames = max(1, round(min(seconds, SECONDS_AT_MOST) / _FRAME_SECONDS))
-    return _tag(title) + _FRAME * frames
+    frames = max(1, round(min(seconds, MAX_SECONDS) / _FRAME_SECONDS))
+    return _id3_tag(title) + _FRAME * frames
 
 
-def _tag(title: str) -> bytes:
-    """Return an ID3v2.4 tag with one frame, the title (TIT2), in UTF-8 (encoding 3)."""
+def _id3_tag(title: str) -> bytes:
+    """Return an ID3v2.4 tag with one frame: the title (TIT2) in UTF-8 (encoding 3)."""
     text = b"\3" + title.encode()
     frame = b"TIT2" + _synchsafe(len(text)) + b"\0\0" + text
     return b"ID3\4\0\0" + _synchsafe(len(frame)) + frame
 
 
 def _synchsafe(size: int) -> bytes:
-    """Return a size in four bytes of seven bits each, so that no byte looks like a sync."""
+    """Return a size as four bytes of seven bits each, so that no byte looks like a frame sync."""
     return bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))

@@ -1,12 +1,12 @@
-"""The two commands: `focus-sandbox` serves, `tap-focus-sandbox` also runs the tap against it."""
+"""The commands: `focus-sandbox` runs the server, `tap-focus-sandbox` runs the tap against it."""
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
 import sys
-import threading
 import typing as t
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -18,114 +18,119 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_focus.sandbox.server import Sandbox
-    from tap_focus.tap import TapFocus
 
-_EXTRA = frozenset(("aiohttp", "jwt"))
-_HOW_TO_USE = """\
-# The sandbox answers until Ctrl-C. In another terminal, paste these lines, and then:
+_EXTRA_PACKAGES = frozenset(("aiohttp", "jwt"))
+_INSTRUCTIONS = """\
+# The sandbox runs until Ctrl-C. Paste these lines into another terminal, then run:
 #   {tap} --config ENV"""
 
 
 @click.command(context_settings={"auto_envvar_prefix": "FOCUS_SANDBOX", "show_default": True})
-@click.option("--port", type=click.IntRange(0, 65535), default=8766, help="0: any free port.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8766, help="Port; 0 for any free port."
+)
 @click.option(
     "--records",
     type=click.IntRange(0, 10_000_000),
     default=2000,
-    help="Events in the feed from the start; 2,000 are about two months.",
+    help="Feed entries at the start. 2,000 cover about two months.",
 )
-@click.option("--seed", type=int, default=1, help="Another number makes another company.")
+@click.option("--seed", type=int, default=1, help="Seed of the data. Each seed is a new company.")
 @click.option(
     "--latency",
     type=click.FloatRange(0, 600),
     default=0.0,
-    help="Seconds to wait before each answer.",
+    help="Seconds to wait before each response.",
 )
 @click.option(
     "--fail",
     type=click.FloatRange(0, 1),
     default=0.0,
-    help="Share of the requests that fail, in varied ways.",
+    help="Share of requests that fail, in various ways.",
 )
 @click.option(
     "--token-ttl",
     type=click.FloatRange(0, 10**9),
     default=3600.0,
-    help="Seconds that a token is good for.",
+    help="Lifetime of a token in seconds.",
 )
 @click.option(
     "--live-every",
     type=click.FloatRange(0, 10**9),
     default=10.0,
-    help="Seconds from one further event to the next; 0 for none.",
+    help="Seconds between new feed entries; 0 for none.",
 )
-@click.option("--verbose", is_flag=True, help="Write a line for each answer.")
+@click.option("--verbose", is_flag=True, help="Log each request.")
 def focus_sandbox(*, verbose: bool, **options: t.Any) -> None:
-    """Serve a stand-in for Focus, with made-up data, on this machine alone.
+    """Run a simulated Focus server with made-up data on localhost.
 
-    Every option can also be set in the environment, such as FOCUS_SANDBOX_RECORDS.
+    Each option is also an environment variable, such as FOCUS_SANDBOX_RECORDS.
     """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with _sandbox(verbose=verbose, **options) as box:
-        for name, value in box.settings.items():
-            click.echo(f"export {_variable(name)}={shlex.quote(str(value))}")
-        # Beside this command, which need not be on the PATH.
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _exit)
+    with _running_sandbox(verbose=verbose, **options) as sandbox:
+        for variable, value in _environment(sandbox).items():
+            click.echo(f"export {variable}={shlex.quote(value)}")
+        # The full path, because the tap may not be on the PATH.
         tap = Path(sys.argv[0]).with_name("tap-focus")
-        click.echo(_HOW_TO_USE.format(tap=shlex.quote(str(tap))))
+        click.echo(_INSTRUCTIONS.format(tap=shlex.quote(str(tap))))
         sys.stdout.flush()
-        stop.wait()
+        signal.pause()
 
 
-def tap_focus_sandbox() -> None:
-    """Run the tap, with all its arguments, against a sandbox that lives as long as the run.
+def tap_focus_sandbox() -> t.NoReturn:
+    """Run the tap with its own arguments against a sandbox in the same process.
 
-    The sandbox's options come from the environment, as those of `focus-sandbox` do.
+    The sandbox's options come from the environment variables of `focus-sandbox`. The settings of
+    the sandbox take precedence over the user's.
     """
     try:
         options = focus_sandbox.make_context("tap-focus-sandbox", []).params
     except click.BadParameter as error:
         name = error.param.name if error.param else None
         sys.exit(f"FOCUS_SANDBOX_{str(name).upper()}: {error.message}")
-    # With `--config ENV` the SDK reads the environment last, so that has to lead here too.
-    with _sandbox(**{**options, "port": 0}) as box:
-        os.environ.update({_variable(name): str(value) for name, value in box.settings.items()})
-        _sandbox_tap(box.settings).main()
+    with _running_sandbox(**{**options, "port": 0}) as sandbox:
+        # `--config ENV` takes precedence over files, and the last file over those before it.
+        os.environ.update(_environment(sandbox))
+        sys.argv += ["--config", _pipe_path(json.dumps(sandbox.settings))]
 
+        from tap_focus.__main__ import main  # noqa: PLC0415 - focus-sandbox runs without the tap
 
-def _sandbox_tap(settings: dict[str, t.Any]) -> type[TapFocus]:
-    """Return the tap with settings that win over those of its config files."""
-    from tap_focus.tap import TapFocus  # noqa: PLC0415 - focus-sandbox runs without the tap
-
-    class SandboxTap(TapFocus):
-        def __init__(self, *, config: dict[str, t.Any] | None = None, **kwargs: t.Any) -> None:
-            super().__init__(config={**(config or {}), **settings}, **kwargs)
-
-    return SandboxTap
+        main()
 
 
 @contextmanager
-def _sandbox(*, verbose: bool, **options: t.Any) -> Iterator[Sandbox]:
-    """Run a sandbox, or end the program with a line that says what is in the way."""
+def _running_sandbox(*, verbose: bool, **options: t.Any) -> Iterator[Sandbox]:
+    """Run a sandbox. If it cannot start, exit with a one-line message."""
     try:
-        # Both need the packages of the extra.
-        from tap_focus.sandbox.log import access_log  # noqa: PLC0415
-        from tap_focus.sandbox.server import Sandbox  # noqa: PLC0415
+        from tap_focus.sandbox.server import Sandbox  # noqa: PLC0415 - requires the extra
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
+        if error.name not in _EXTRA_PACKAGES:
             raise
-        sys.exit("The sandbox needs more packages: pip install 'tap-focus[sandbox]'")
-    write = partial(click.echo, err=True)
-    box = Sandbox(**options, middlewares=[access_log(write)] if verbose else [])
+        sys.exit("The sandbox requires more packages. Run: pip install 'tap-focus[sandbox]'")
+    access_log = partial(click.echo, err=True) if verbose else None
+    sandbox = Sandbox(**options, access_log=access_log)
     with ExitStack() as stack:
         try:
-            stack.enter_context(box)
+            stack.enter_context(sandbox)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else error
-            sys.exit(f"The sandbox cannot listen on port {box.port}: {reason}")
-        yield box
+            sys.exit(f"The sandbox cannot listen on port {sandbox.port}: {reason}")
+        yield sandbox
 
 
-def _variable(setting: str) -> str:
-    return f"TAP_FOCUS_{setting.upper()}"
+def _environment(sandbox: Sandbox) -> dict[str, str]:
+    """Return the tap's settings for this sandbox as environment variables."""
+    return {f"TAP_FOCUS_{name.upper()}": str(value) for name, value in sandbox.settings.items()}
+
+
+def _pipe_path(text: str) -> str:
+    """Write a text to a pipe and return its path. Unlike a file, a pipe needs no cleanup."""
+    read_end, write_end = os.pipe()
+    os.write(write_end, text.encode())
+    os.close(write_end)
+    return f"/dev/fd/{read_end}"
+
+
+def _exit(*_: object) -> t.NoReturn:
+    sys.exit()

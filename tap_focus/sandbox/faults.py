@@ -1,4 +1,4 @@
-"""What goes wrong on a network and in a server, on request: slow, failing and broken answers."""
+"""Simulated faults: latency, error responses and broken connections."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import typing as t
 
 from aiohttp import web
+from typing_extensions import override
 
 from tap_focus.sandbox.seeded_random import SeededRandom
 
@@ -14,21 +15,30 @@ if t.TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.typedefs import Handler, Middleware
 
-_FINE = 1_000_000
+_RATE_PRECISION = 1_000_000
+_FAULTS = (
+    "500",
+    "503, retry at once",
+    "503, retry after a second",
+    "disconnect before the request",
+    "disconnect after the request",
+    "truncate",
+)
 
 
-class Dropped(web.Response):
-    """An answer that never comes: the connection is cut where it should begin."""
+class Disconnected(web.Response):
+    """A response that is never sent: the server closes the connection instead."""
 
+    @override
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Cut the connection."""
+        """Close the connection."""
         if request.transport:
             request.transport.abort()
         return await super().prepare(request)
 
 
-def slow(seconds: float) -> Middleware:
-    """Return a middleware that waits before each answer."""
+def add_latency(seconds: float) -> Middleware:
+    """Return a middleware that waits before each response."""
 
     @web.middleware
     async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -38,49 +48,43 @@ def slow(seconds: float) -> Middleware:
     return wait
 
 
-def failing(rate: float, seed: int) -> Middleware:
-    """Return a middleware that lets a share of the requests fail, in one of six ways.
+def inject_faults(rate: float, seed: int) -> Middleware:
+    """Return a middleware that makes some requests fail.
 
-    Which ones fail, and how, follows from the seed and the count of the requests alone.
+    The seed and the number of the request determine the fault.
 
     Args:
-        rate: From 0, none, to 1, all.
+        rate: The share of requests that fail, from 0 to 1.
         seed: The sandbox's seed.
     """
-    count = itertools.count()
+    request_numbers = itertools.count()
 
     @web.middleware
     async def fail(request: web.Request, handler: Handler) -> web.StreamResponse:
-        random = SeededRandom(f"{seed}/failure/{next(count)}")
-        if random.randrange(_FINE) >= rate * _FINE:
+        random = SeededRandom(f"{seed}/failure/{next(request_numbers)}")
+        if random.randrange(_RATE_PRECISION) >= rate * _RATE_PRECISION:
             return await handler(request)
-        failure = ("500", "503", "503, wait", "dropped", "dropped after", "cut")[
-            random.randrange(6)
-        ]
-        if failure == "500":
-            raise web.HTTPInternalServerError(text="Something went wrong")
-        if failure.startswith("503"):
-            wait = "1" if "wait" in failure else "0"
-            raise web.HTTPServiceUnavailable(text="Try again", headers={"Retry-After": wait})
-        if failure == "dropped":
-            return Dropped()
+        fault = random.choice(_FAULTS)
+        if fault == "500":
+            raise web.HTTPInternalServerError(text="Internal error")
+        if fault.startswith("503"):
+            seconds = "0" if fault == "503, retry at once" else "1"
+            raise web.HTTPServiceUnavailable(text="Try again", headers={"Retry-After": seconds})
+        if fault == "disconnect before the request":
+            return Disconnected()
         response = await handler(request)
-        return Dropped() if failure == "dropped after" else cut_short(response)
+        if fault == "disconnect after the request":
+            return Disconnected()
+        _truncate(response)
+        return response
 
     return fail
 
 
-def cut_short(response: web.StreamResponse) -> web.StreamResponse:
-    """Return an answer whose connection closes halfway through its body.
-
-    Args:
-        response: The whole answer, with its body in memory.
-    """
-    body = response.body if isinstance(response, web.Response) else None
-    if not isinstance(body, bytes):
-        return Dropped()
-    headers = response.headers.copy()
-    headers["Content-Length"] = str(len(body))
-    half = web.Response(status=response.status, headers=headers, body=body[: len(body) // 2])
-    half.force_close()
-    return half
+def _truncate(response: web.StreamResponse) -> None:
+    """Cut the body in half and close the connection after it."""
+    response = t.cast("web.Response", response)
+    body = t.cast("bytes", response.body)  # the API has no other bodies
+    response.body = body[: len(body) // 2]
+    response.headers["Content-Length"] = str(len(body))
+    response.force_close()

@@ -34,7 +34,7 @@ _CLIENT_IDENTITIES: tuple[tuple[Presence, Presence], ...] = (
 
 
 class Participants:
-    """Chooses the participants of each recording among the company's staff and clients."""
+    """Chooses the participants of each recording from the company's staff and clients."""
 
     def __init__(self, seed: int) -> None:
         self.staff = create_staff(seed)

@@ -59,7 +59,7 @@ def create_recording(
         "transcriptSnippet": _snippet(channel, topic, host.name, random),
         "thirdPartyId": create_third_party_id(channel, interaction_id, host, random),
         "endpoints": endpoints,
-        "analysis": random.choice(([topic], [topic], [topic, "Market Colour"], [], None)),
+        "analysis": random.choice(([topic], [topic], [topic, "Market Color"], [], None)),
         "retentionGroupId": 1 + random.randrange(6) if random.one_in(3) else None,
         "retainUntil": _retain_until(end, random),
         "legalHolds": [_legal_hold(random)] if random.one_in(30) else None,

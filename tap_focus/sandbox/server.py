@@ -1,4 +1,4 @@
-"""The sandbox itself: the API on a port of loopback, in a thread of its own."""
+"""The simulated Focus server. It runs in a thread and listens on localhost."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ import asyncio
 import threading
 import time
 import typing as t
+from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from aiohttp import web
 
-from tap_focus.sandbox.api import API_KEY, CLIENT_ID, USERNAME, Api, errors_as_json
+from tap_focus.sandbox.api import API_KEY, CLIENT_ID, USERNAME, FocusAPI, errors_as_json
 from tap_focus.sandbox.company import Company
-from tap_focus.sandbox.faults import Dropped, failing, slow
+from tap_focus.sandbox.faults import Disconnected, add_latency, inject_faults
 from tap_focus.sandbox.timeline import Timeline
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from aiohttp.typedefs import Handler, Middleware
+    from aiohttp.typedefs import Handler
     from typing_extensions import Self
 
-_REQUESTS_KEPT = 100_000
-_SECONDS_TO_FINISH = 0.1  # for answers under way when the sandbox stops
+_MAX_STORED_REQUESTS = 100_000
+_SHUTDOWN_GRACE_SECONDS = 0.1  # for requests in progress
 
 
-@dataclass(frozen=True)
+@dataclass
 class Request:
-    """One request that came in.
+    """A request that the server received.
 
     Attributes:
         method: "GET" or "POST".
-        path: From the root on, without the query.
-        params: The query string, decoded.
-        status: What was answered; None as long as nothing is, or if the connection was dropped.
+        path: The path without the query.
+        params: The decoded query.
+        status: The status of the response. None: there is no response yet, or the connection was
+            closed instead.
     """
 
     method: str
@@ -45,21 +47,21 @@ class Request:
 
 @dataclass(kw_only=True, eq=False)
 class Sandbox:
-    """A stand-in for Focus that answers on 127.0.0.1 as long as its `with` block lasts.
+    """A simulated Focus server that runs while its `with` block runs.
 
     Attributes:
-        records: Events in the feed from the start.
-        seed: Another number makes another company, and refuses this one's cursors and tokens.
-        live_every: Seconds from one further event to the next; 0 for none.
-        latency: Seconds to wait before each answer.
+        records: The number of feed entries at the start.
+        seed: Determines the company's data. Cursors and tokens of another seed are invalid.
+        live_every: Seconds between new feed entries; 0 for none.
+        latency: Seconds to wait before each response.
         fail: The share of requests that fail, from 0 to 1.
-        token_ttl: Seconds that a token is good for.
-        port: Where to listen; 0 for any free port.
-        clock: Tells the time, in seconds since 1970.
-        middlewares: Further aiohttp middlewares, outermost: they can answer in the API's place.
+        token_ttl: The lifetime of a token in seconds.
+        port: The port to listen on; 0 for any free port.
+        clock: Returns seconds since 1970.
+        access_log: Receives a line per request, such as "200 GET /api/client/… 12 ms".
 
     Raises:
-        OSError: On entering, if the port is taken.
+        OSError: On entering, if the server cannot listen on the port.
     """
 
     records: int = 2000
@@ -70,37 +72,36 @@ class Sandbox:
     token_ttl: float = 3600
     port: int = 0
     clock: Callable[[], float] = time.time
-    middlewares: Sequence[Middleware] = ()
-    _requests: dict[int, Request] = field(default_factory=dict, init=False, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    access_log: Callable[[str], object] | None = None
 
     def __post_init__(self) -> None:
-        """Work out what does not need the network."""
+        """Create the company and its feed."""
         self._company = Company(self.seed)
         self._timeline = Timeline(self.records, self.live_every, self.clock)
-        self._arrived = 0
+        self._requests: deque[Request] = deque(maxlen=_MAX_STORED_REQUESTS)
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        """Listen; return once requests are answered."""
-        ready: Future[int] = Future()
-        self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
+        """Start the server and wait until it listens."""
+        port: Future[int] = Future()
+        self._thread = threading.Thread(target=self._run, args=(port,), daemon=True)
         self._thread.start()
-        self.port = ready.result()
+        self.port = port.result()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop listening and wait until the thread has ended."""
+        """Stop the server and wait for its thread."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     @property
     def url(self) -> str:
-        """The base URL, as the tap's `api_url` wants it."""
+        """The base URL, a value for the tap's `api_url`."""
         return f"http://127.0.0.1:{self.port}/api"
 
     @property
     def settings(self) -> dict[str, t.Any]:
-        """The tap's settings that lead here."""
+        """The tap's settings for this server."""
         return {
             "api_url": self.url,
             "api_key": API_KEY,
@@ -110,76 +111,69 @@ class Sandbox:
 
     @property
     def requests(self) -> list[Request]:
-        """The last 100,000 requests, in the order in which they came in."""
+        """The last 100,000 requests, oldest first."""
         with self._lock:
-            return list(self._requests.values())
+            return list(self._requests)
 
-    def grow(self, events: int) -> None:
-        """Let this many more events appear at once."""
-        self._timeline.grow(events)
+    def grow(self, count: int) -> None:
+        """Add entries to the feed at once."""
+        self._timeline.grow(count)
 
     def feed(self) -> list[dict[str, t.Any]]:
-        """Return all events that someone who starts now is shown, in the order of the feed."""
+        """Return all entries that a client without a cursor sees."""
         return [
             self._company.feed_entry(position) for position in range(self._timeline.view().total)
         ]
 
     def latest(self) -> dict[int, dict[str, t.Any]]:
-        """Return the last version of each recording by its interactionId."""
-        return {event["interactionId"]: event for event in self.feed()}
+        """Return the latest version of each recording by `interactionId`."""
+        return {entry["interactionId"]: entry for entry in self.feed()}
 
-    def _run(self, ready: Future[int]) -> None:
+    def _run(self, port: Future[int]) -> None:
         try:
-            asyncio.run(self._serve(ready))
+            asyncio.run(self._serve(port))
         except Exception as error:
-            if ready.done():
+            if port.done():
                 raise
-            ready.set_exception(error)  # for the thread that waits
+            port.set_exception(error)  # raised by the thread that waits in __enter__
 
-    async def _serve(self, ready: Future[int]) -> None:
+    async def _serve(self, port: Future[int]) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_SECONDS_TO_FINISH)
+        runner = web.AppRunner(
+            self._create_app(), access_log=None, shutdown_timeout=_SHUTDOWN_GRACE_SECONDS
+        )
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", self.port).start()
-            ready.set_result(runner.addresses[0][1])
+            port.set_result(runner.addresses[0][1])
             await self._stop.wait()
         finally:
             await runner.cleanup()
 
-    def _app(self) -> web.Application:
-        api = Api(self.seed, self._company, self._timeline, self.token_ttl, self.clock)
-        middlewares = [self._recorder(), *self.middlewares]
-        if self.latency:
-            middlewares.append(slow(self.latency))
-        middlewares.append(errors_as_json)
-        if self.fail:
-            middlewares.append(failing(self.fail, self.seed))
-        app = web.Application(middlewares=middlewares)
+    def _create_app(self) -> web.Application:
+        api = FocusAPI(self.seed, self._company, self._timeline, self.token_ttl, self.clock)
+        app = web.Application(
+            middlewares=[
+                self._record_request,
+                add_latency(self.latency),
+                errors_as_json,
+                inject_faults(self.fail, self.seed),
+            ]
+        )
         app.add_routes(api.routes())
         return app
 
-    def _recorder(self) -> Middleware:
-        @web.middleware
-        async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
-            seen = Request(request.method, request.path, dict(request.query))
-            number = self._note(seen)
-            try:
-                response = await handler(request)
-            except web.HTTPException as error:
-                self._note(replace(seen, status=error.status), number)
-                raise
-            if not isinstance(response, Dropped):
-                self._note(replace(seen, status=response.status), number)
-            return response
-
-        return record
-
-    def _note(self, request: Request, number: int | None = None) -> int:
+    @web.middleware
+    async def _record_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        recorded = Request(request.method, request.path, dict(request.query))
         with self._lock:
-            if number is None:
-                number = self._arrived
-                self._arrived += 1
-                self._requests.pop(number - _REQUESTS_KEPT, None)
-            self._requests[number] = request
-            return number
+            self._requests.append(recorded)
+        response = await handler(request)
+        if not isinstance(response, Disconnected):
+            recorded.status = response.status
+        if self.access_log:
+            milliseconds = (time.perf_counter() - started) * 1000
+            status = recorded.status or "closed"
+            self.access_log(f"{status} {request.method} {request.path} {milliseconds:.0f} ms")
+        return response

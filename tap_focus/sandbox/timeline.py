@@ -1,4 +1,4 @@
-"""How much of the feed can be seen: it grows with time, and goes on over a restart."""
+"""The visible part of the feed. It grows with time and continues after a restart."""
 
 from __future__ import annotations
 
@@ -10,68 +10,70 @@ from tap_focus.sandbox.cursor import Cursor
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-_MICROSECONDS = 1_000_000
 
-
-class View(t.NamedTuple):
-    """The feed as one request sees it.
+class FeedView(t.NamedTuple):
+    """The visible part of the feed at the time of one request. Times are in microseconds.
 
     Attributes:
-        total: How many events there are.
-        now: The time of the request, in microseconds since 1970.
-        zero: When there were none: the feed's growth, followed back to its beginning.
-        step: Microseconds between one event and the next; 0 when time brings none.
+        total: The number of visible entries.
+        now: The time of the request, since 1970.
+        origin: The time of the empty feed, assuming that it always grew at this rate.
+        interval: The time between two entries; 0 if the feed does not grow with time.
     """
 
     total: int
     now: int
-    zero: int
-    step: int
+    origin: int
+    interval: int
 
     def cursor(self, position: int) -> Cursor:
-        """Return the cursor that continues at a position of this feed."""
-        newest = self.zero + position * self.step if self.step else self.now
+        """Return the cursor that continues at a position."""
+        newest = self.origin + position * self.interval if self.interval else self.now
         return Cursor(position, newest, self.now)
 
 
 class Timeline:
-    """Counts the events that can be seen.
+    """Calculates the visible part of the feed.
 
-    Nothing is stored, so a server that starts again starts with its first records. But a cursor
-    knows when its position was the newest, and time goes on from there for the one who holds
-    it: of the server's own timeline and the cursor's, the one that is ahead counts.
+    The server stores nothing, so after a restart the feed has its initial size again. A cursor
+    contains the time at which its position was the newest. For the client that sends it, the
+    feed continues to grow from there. The longer of the two feeds is visible to this client.
+
+    Args:
+        records: The number of entries at the start.
+        live_every: Seconds between new entries; 0 for none.
+        clock: Returns seconds since 1970.
     """
 
     def __init__(self, records: int, live_every: float, clock: Callable[[], float]) -> None:
-        """Start to count.
-
-        Args:
-            records: Events there from the start.
-            live_every: Seconds from one further event to the next; 0 for none.
-            clock: Tells the time, in seconds since 1970.
-        """
         self._records = records
-        self._step = round(live_every * _MICROSECONDS)
+        self._interval = _microseconds(live_every)
         self._clock = clock
-        self._started = self._now()
+        self._started = _microseconds(clock())
         self._lock = threading.Lock()
 
-    def grow(self, events: int) -> None:
-        """Let this many more events appear at once."""
+    def grow(self, count: int) -> None:
+        """Add entries at once."""
         with self._lock:
-            self._records += events
+            self._records += count
 
-    def view(self, cursor: Cursor | None = None) -> View:
-        """Return the feed as it stands now, for the holder of a cursor or for anyone."""
-        now = self._now()
+    def view(self, cursor: Cursor | None = None) -> FeedView:
+        """Return what a client sees now.
+
+        Args:
+            cursor: The cursor in the client's request, if any.
+        """
+        now = _microseconds(self._clock())
         with self._lock:
             records = self._records
-        if not self._step:
-            return View(max(records, cursor.position if cursor else 0), now, now, 0)
-        zero = self._started - records * self._step
+        if not self._interval:
+            total = max(records, cursor.position) if cursor else records
+            return FeedView(total, now, now, 0)
+        origin = self._started - records * self._interval
         if cursor:
-            zero = min(zero, cursor.newest - cursor.position * self._step)
-        return View(max(0, (now - zero) // self._step), now, zero, self._step)
+            origin = min(origin, cursor.newest - cursor.position * self._interval)
+        return FeedView(max(0, (now - origin) // self._interval), now, origin, self._interval)
 
-    def _now(self) -> int:
-        return round(self._clock() * _MICROSECONDS)
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000)

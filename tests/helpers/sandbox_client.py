@@ -1,4 +1,4 @@
-"""A client of the sandbox, as plain as can be."""
+"""A minimal client of the sandbox."""
 
 from __future__ import annotations
 
@@ -11,54 +11,68 @@ if t.TYPE_CHECKING:
 
     from tap_focus.sandbox import Sandbox
 
-CURSOR = "/client/recording/cursor"
-PLAY = "/client/recording.playBackByThirdPartyId"
+LOGIN_PATH = "/authWithAPIKey"
+CURSOR_PATH = "/client/recording/cursor"
+AUDIO_PATH = "/client/recording.playBackByThirdPartyId"
+
+Entries = list[dict[str, t.Any]]
 
 
-class Caller:
-    """A client that logs in once and keeps its connection."""
+class SandboxClient:
+    """Sends requests on one connection, with a token from one login on entering."""
 
-    def __init__(self, box: Sandbox) -> None:
-        self._url = box.url
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._base_url = sandbox.url
         self._session = requests.Session()
         self._session.trust_env = False
-        self.login = {
-            "apiKey": box.settings["api_key"],
-            "username": box.settings["username"],
-            "clientId": box.settings["client_id"],
+        self.credentials = {
+            "apiKey": sandbox.settings["api_key"],
+            "username": sandbox.settings["username"],
+            "clientId": sandbox.settings["client_id"],
         }
 
     def __enter__(self) -> Self:
-        token = self.post("/authWithAPIKey", self.login).json()["token"]
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        self._session.headers["Authorization"] = f"Bearer {self.get_token()}"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    def get(self, path: str = CURSOR, **params: t.Any) -> requests.Response:
-        return self._session.get(self._url + path, params=params, timeout=10)
+    def get(self, path: str, **kwargs: t.Any) -> requests.Response:
+        return self._session.get(self._base_url + path, timeout=10, **kwargs)
 
-    def post(self, path: str, body: t.Any) -> requests.Response:
-        return self._session.post(self._url + path, json=body, timeout=10)
+    def post(self, path: str, **kwargs: t.Any) -> requests.Response:
+        return self._session.post(self._base_url + path, timeout=10, **kwargs)
 
-    def send(self, path: str, **kwargs: t.Any) -> requests.Response:
-        return self._session.post(self._url + path, timeout=10, **kwargs)
+    def post_login(self, **changes: t.Any) -> requests.Response:
+        return self.post(LOGIN_PATH, json={**self.credentials, **changes})
 
-    def play(self, third_party_id: str) -> requests.Response:
-        return self.post(PLAY, {"thirdPartyId": third_party_id})
+    def get_token(self) -> str:
+        token: str = self.post_login().json()["token"]
+        return token
 
-    def page(self, **params: t.Any) -> tuple[list[dict[str, t.Any]], str]:
-        response = self.get(**params)
+    def get_cursor(self, **params: t.Any) -> requests.Response:
+        return self.get(CURSOR_PATH, params=params)
+
+    def post_audio(self, third_party_id: str) -> requests.Response:
+        return self.post(AUDIO_PATH, json={"thirdPartyId": third_party_id})
+
+    def get_page(self, **params: t.Any) -> tuple[Entries, str]:
+        """Return the feed entries of one page and the next cursor."""
+        response = self.get_cursor(**params)
         assert response.status_code == 200, response.text
         page = response.json()
         return page["recordings"], page["nextCursorId"]
 
-    def walk(self, **params: t.Any) -> tuple[list[dict[str, t.Any]], str]:
-        events, cursor = self.page(**params)
-        size = {name: params[name] for name in params if name == "numberOfResults"}
-        page = events
+    def get_all_pages(self, page_size: int = 100, **params: t.Any) -> tuple[Entries, str]:
+        """Return the feed entries up to the first empty page, and its cursor."""
+        page, cursor = self.get_page(numberOfResults=page_size, **params)
+        entries = list(page)
         while page:
-            page, cursor = self.page(cursorId=cursor, **size)
-            events += page
-        return events, cursor
+            page, cursor = self.get_page(numberOfResults=page_size, cursorId=cursor)
+            entries += page
+        return entries, cursor
+
+
+# tests/conftest.py imports this name for its fixture `caller`. Delete both together.
+Caller = SandboxClient

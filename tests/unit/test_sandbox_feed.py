@@ -1,21 +1,20 @@
-"""The sandbox's login and cursor, through real sockets as any client meets them."""
+"""The sandbox's feed: pages, cursors, growth and parameters."""
 
 from __future__ import annotations
 
-import time
 import typing as t
 
-import jwt
 import pytest
-import requests
 
 from tap_focus.sandbox import Sandbox
-from tap_focus.sandbox.cursor import Cursor, CursorCodec
-from tests.helpers.sandbox_client import CURSOR, Caller
+from tests.helpers.sandbox_client import SandboxClient
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1_760_000_000.25
@@ -24,103 +23,213 @@ class Clock:
         return self.now
 
 
-def test_a_cursor_that_is_damaged_or_foreign_is_refused(caller: Caller) -> None:
-    _, cursor = caller.page()
-    changed = ("A" if cursor[9] != "A" else "B").join((cursor[:9], cursor[10:]))
-    foreign = CursorCodec(99).encode(Cursor(1, 1, 1))
-    unpadded, twisted = cursor.rstrip("="), cursor.replace("+", " ")
-    for text in (changed, foreign, unpadded, twisted, cursor.lower(), "", "ü", "AAAA", "1"):
-        response = caller.get(cursorId=text)
-        assert response.status_code == 400
-        assert response.json() == {"message": "The cursorId is not valid"}
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
-def test_the_walk_brings_every_event_once_in_order_and_ends_with_an_empty_page(
-    box: Sandbox, caller: Caller
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[SandboxClient]:
+    with SandboxClient(sandbox) as client:
+        yield client
+
+
+@pytest.mark.parametrize("page_size", [7, 100, 1000])
+def test_pages_contain_every_entry_once_and_in_order(
+    sandbox: Sandbox, client: SandboxClient, page_size: int
 ) -> None:
-    events, cursor = caller.walk()
-    assert events == box.feed()
-    assert len(events) == 600
-    assert {event["interactionId"]: event for event in events} == box.latest()
-    assert len(box.latest()) < 600
-    assert caller.page(cursorId=cursor)[0] == []
-    assert caller.walk(numberOfResults=7)[0] == events
-    assert len(caller.page()[0]) == 100
+    entries, _ = client.get_all_pages(page_size)
+
+    assert len(entries) == 250
+    assert entries == sandbox.feed()
 
 
-def test_new_events_appear_behind_a_cursor_and_an_old_cursor_stays_good() -> None:
-    with Sandbox(records=150, live_every=0) as box, Caller(box) as caller:
-        events, end = caller.walk()
-        box.grow(3)
-        new, _ = caller.walk(cursorId=end)
-        assert events + new == box.feed()
-        assert len(new) == 3
-        assert caller.walk(cursorId=end)[0] == new
+def test_a_page_has_100_entries_by_default(client: SandboxClient) -> None:
+    page, _ = client.get_page()
+
+    assert len(page) == 100
 
 
-def test_time_brings_one_event_after_another_and_polling_loses_no_remainder() -> None:
-    clock = Clock()
-    with Sandbox(records=30, live_every=10, clock=clock) as box, Caller(box) as caller:
-        _, cursor = caller.walk()
-        counts = []
+def test_the_page_after_the_last_one_is_empty(client: SandboxClient) -> None:
+    _, cursor = client.get_all_pages()
+
+    page, _ = client.get_page(cursorId=cursor)
+
+    assert page == []
+
+
+def test_latest_has_the_last_version_of_each_recording(sandbox: Sandbox) -> None:
+    feed = sandbox.feed()
+
+    assert sandbox.latest() == {entry["interactionId"]: entry for entry in feed}
+    assert len(sandbox.latest()) < len(feed)
+
+
+def test_a_cursor_continues_with_the_entries_added_since(
+    sandbox: Sandbox, client: SandboxClient
+) -> None:
+    _, cursor = client.get_all_pages()
+    sandbox.grow(3)
+
+    entries, _ = client.get_all_pages(cursorId=cursor)
+
+    assert entries == sandbox.feed()[-3:]
+
+
+def test_a_cursor_can_be_used_again(sandbox: Sandbox, client: SandboxClient) -> None:
+    _, cursor = client.get_page()
+
+    first, _ = client.get_all_pages(cursorId=cursor)
+    second, _ = client.get_all_pages(cursorId=cursor)
+
+    assert first == second == sandbox.feed()[100:]
+
+
+def test_a_changed_cursor_is_400(client: SandboxClient) -> None:
+    _, cursor = client.get_page()
+
+    for changed in (cursor.lower(), cursor[:-1], cursor.replace("+", " "), "", "ü"):
+        response = client.get_cursor(cursorId=changed)
+
+        assert response.status_code == 400
+        assert "cursorId" in response.json()["message"]
+
+
+def test_the_feed_grows_with_time_at_an_even_rate(clock: Clock) -> None:
+    counts = []
+    with (
+        Sandbox(records=30, live_every=10, clock=clock) as sandbox,
+        SandboxClient(sandbox) as client,
+    ):
+        _, cursor = client.get_all_pages()
         for _ in range(35):
             clock.now += 1
-            page, following = caller.page(cursorId=cursor)
-            assert following != cursor
-            cursor = following
+            page, cursor = client.get_page(cursorId=cursor)
             counts.append(len(page))
-        assert counts == [0] * 9 + [1] + [0] * 9 + [1] + [0] * 9 + [1] + [0] * 5
-        assert len(box.feed()) == 33
+
+    assert counts == [*[0] * 9, 1, *[0] * 9, 1, *[0] * 9, 1, *[0] * 5]
 
 
-def test_time_goes_on_over_a_restart_for_the_holder_of_a_cursor() -> None:
-    clock = Clock()
-    with Sandbox(records=30, live_every=10, clock=clock) as box, Caller(box) as caller:
-        _, middle = caller.page(numberOfResults=10)
-        box.grow(5)
-        clock.now += 46  # four more, and six seconds of the fifth
-        seen, end = caller.walk()
-        assert len(seen) == 39
-    clock.now += 4
-    with Sandbox(records=30, live_every=10, clock=clock) as box, Caller(box) as caller:
-        assert len(box.feed()) == 30
-        assert len(caller.walk(cursorId=end)[0]) == 1
-        # Its holder was not told of the five that appeared at once.
-        assert len(caller.walk(cursorId=middle)[0]) == 25
-        assert seen[10:30] == caller.walk(cursorId=middle)[0][:20]
-    with Sandbox(records=30, live_every=0, clock=clock) as box, Caller(box) as caller:
-        assert caller.walk(cursorId=end)[0] == []
-        assert len(caller.walk(cursorId=middle)[0]) == 20
+def test_an_empty_page_has_a_new_cursor(clock: Clock) -> None:
+    with (
+        Sandbox(records=30, live_every=10, clock=clock) as sandbox,
+        SandboxClient(sandbox) as client,
+    ):
+        _, cursor = client.get_all_pages()
+        clock.now += 1
+
+        page, next_cursor = client.get_page(cursorId=cursor)
+
+    assert page == []
+    assert next_cursor != cursor
 
 
-def test_a_clock_that_is_set_back_takes_nothing_away() -> None:
-    clock = Clock()
-    with Sandbox(records=30, live_every=10, clock=clock) as box, Caller(box) as caller:
-        clock.now += 100
-        _, cursor = caller.walk()
-        clock.now -= 60
-        assert caller.walk(cursorId=cursor)[0] == []
-        clock.now += 70
-        assert len(caller.walk(cursorId=cursor)[0]) == 1
-
-
-def test_from_date_loses_nothing_that_started_at_that_time_or_later(
-    box: Sandbox, caller: Caller
+def test_the_feed_continues_to_grow_across_a_restart_for_the_owner_of_a_cursor(
+    clock: Clock,
 ) -> None:
-    feed = box.feed()
-    for moment in ("2025-01-08T10:30:00Z", feed[333]["startDatetimeUTC"], "2024-12-31T23:00:00Z"):
-        events, _ = caller.walk(fromDate=moment)
-        first = next(
-            position for position, event in enumerate(feed) if event["startDatetimeUTC"] >= moment
-        )
-        assert events == feed[first:]
-    assert caller.walk(fromDate="2026-01-01T00:00:00Z")[0] == []
+    with (
+        Sandbox(records=30, live_every=10, clock=clock) as sandbox,
+        SandboxClient(sandbox) as client,
+    ):
+        clock.now += 46  # four entries, and six seconds of the fifth
+        before, cursor = client.get_all_pages()
+    clock.now += 4
+
+    with (
+        Sandbox(records=30, live_every=10, clock=clock) as sandbox,
+        SandboxClient(sandbox) as client,
+    ):
+        after, _ = client.get_all_pages(cursorId=cursor)
+        without_cursor = sandbox.feed()
+
+    assert len(before) == 34
+    assert len(after) == 1
+    assert len(without_cursor) == 30
 
 
-def test_wrong_parameters_are_refused(caller: Caller) -> None:
-    _, cursor = caller.page()
-    date = "2025-01-08T10:30:00Z"
-    for params in (
+def test_a_cursor_gives_the_same_entries_after_a_restart(
+    sandbox: Sandbox, client: SandboxClient
+) -> None:
+    _, cursor = client.get_page()
+    expected, _ = client.get_page(cursorId=cursor)
+
+    with (
+        Sandbox(records=sandbox.records, seed=sandbox.seed, live_every=0) as restarted,
+        SandboxClient(restarted) as new_client,
+    ):
+        page, _ = new_client.get_page(cursorId=cursor)
+
+    assert page == expected
+
+
+def test_a_feed_that_does_not_grow_has_no_entries_after_a_later_cursor(clock: Clock) -> None:
+    with (
+        Sandbox(records=30, live_every=10, clock=clock) as sandbox,
+        SandboxClient(sandbox) as client,
+    ):
+        clock.now += 100
+        _, cursor = client.get_all_pages()
+
+    with (
+        Sandbox(records=30, live_every=0, clock=clock) as sandbox,
+        SandboxClient(sandbox) as client,
+    ):
+        entries, _ = client.get_all_pages(cursorId=cursor)
+
+    assert entries == []
+
+
+def test_the_feed_loses_no_entries_when_the_clock_is_set_back(clock: Clock) -> None:
+    with (
+        Sandbox(records=30, live_every=10, clock=clock) as sandbox,
+        SandboxClient(sandbox) as client,
+    ):
+        clock.now += 100
+        _, cursor = client.get_all_pages()
+        clock.now -= 60
+        set_back, _ = client.get_all_pages(cursorId=cursor)
+        clock.now += 70
+        caught_up, _ = client.get_all_pages(cursorId=cursor)
+
+    assert set_back == []
+    assert len(caught_up) == 1
+
+
+@pytest.mark.parametrize(
+    "from_date", ["2024-12-31T23:00:00Z", "2025-01-08T10:30:00Z", "2025-01-09T12:00:00.001Z"]
+)
+def test_from_date_skips_only_entries_that_started_earlier(
+    sandbox: Sandbox, client: SandboxClient, from_date: str
+) -> None:
+    feed = sandbox.feed()
+    skipped = next(
+        position for position, entry in enumerate(feed) if entry["startDatetimeUTC"] >= from_date
+    )
+
+    entries, _ = client.get_all_pages(fromDate=from_date)
+
+    assert entries == feed[skipped:]
+
+
+def test_from_date_includes_an_entry_that_started_at_that_time(
+    sandbox: Sandbox, client: SandboxClient
+) -> None:
+    entry = sandbox.feed()[133]
+
+    entries, _ = client.get_all_pages(fromDate=entry["startDatetimeUTC"])
+
+    assert entry in entries
+
+
+def test_a_from_date_after_the_last_entry_gives_an_empty_page(client: SandboxClient) -> None:
+    page, _ = client.get_page(fromDate="2026-01-01T00:00:00Z")
+
+    assert page == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
         {"numberOfResults": "0"},
         {"numberOfResults": "-1"},
         {"numberOfResults": "ten"},
@@ -128,48 +237,20 @@ def test_wrong_parameters_are_refused(caller: Caller) -> None:
         {"fromDate": "2025-01-08"},
         {"fromDate": "2025-01-08T10:30:00"},
         {"fromDate": "2025-01-08T10:30:00+01:00"},
-        {"fromDate": date, "cursorId": cursor},
-    ):
-        response = caller.get(**params)
-        assert response.status_code == 400
-        assert set(response.json()) == {"message"}
+    ],
+)
+def test_an_invalid_parameter_is_400_and_named(
+    client: SandboxClient, params: dict[str, str]
+) -> None:
+    response = client.get_cursor(**params)
+
+    assert response.status_code == 400
+    assert next(iter(params)) in response.json()["message"]
 
 
-def test_both_spellings_of_the_login_give_a_token_that_tells_its_expiry(caller: Caller) -> None:
-    for path in ("/authWithAPIKey", "/authWithApiKey"):
-        answer = caller.post(path, caller.login).json()
-        claims = jwt.decode(answer["token"], options={"verify_signature": False})
-        assert claims["exp"] - time.time() == pytest.approx(3600, abs=5)
-        assert answer["refreshToken"]
+def test_from_date_with_a_cursor_is_400(client: SandboxClient) -> None:
+    _, cursor = client.get_page()
 
+    response = client.get_cursor(cursorId=cursor, fromDate="2025-01-08T10:30:00Z")
 
-def test_a_login_that_is_wrong_is_401_and_one_that_is_malformed_400(caller: Caller) -> None:
-    for wrong in ({"apiKey": "x"}, {"username": "x"}, {"clientId": 1}):
-        response = caller.post("/authWithAPIKey", {**caller.login, **wrong})
-        assert response.status_code == 401
-        assert caller.login["apiKey"] not in response.text
-    text_for_a_number = {**caller.login, "clientId": "9999"}
-    malformed: t.Any
-    for malformed in (text_for_a_number, {"apiKey": "x"}, [], "x"):
-        assert caller.post("/authWithAPIKey", malformed).status_code == 400
-    assert caller.send("/authWithAPIKey", data=b"{").status_code == 400
-
-
-def test_without_a_good_token_nothing_is_served() -> None:
-    clock = Clock()
-    with (
-        Sandbox(records=5, live_every=0, token_ttl=60, clock=clock) as box,
-        Sandbox(records=5, seed=2, clock=clock) as other,
-        Caller(box) as caller,
-    ):
-        token = caller.post("/authWithAPIKey", caller.login).json()["token"]
-        with Caller(other) as stranger:
-            foreign = stranger.post("/authWithAPIKey", stranger.login).json()["token"]
-        for header in ({}, {"Authorization": token}, {"Authorization": "Bearer x.y.z"},
-                       {"Authorization": f"Bearer {foreign}"}):  # fmt: skip
-            url = box.url + CURSOR
-            assert requests.get(url, headers=header, timeout=10).status_code == 401
-        assert caller.get().status_code == 200
-        clock.now += 61
-        assert caller.get().status_code == 401
-        assert caller.play("x").status_code == 401
+    assert response.status_code == 400
