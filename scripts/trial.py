@@ -177,7 +177,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 def fetch_row(connection: Connection, query: str, *parameters: object) -> tuple[Any, ...]:
     """Return the only row of a query's result."""
-    (row,) = connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]
+    (row,) = connection.execute(query, parameters).fetchall()
     return row
 
 
