@@ -1,4 +1,4 @@
-"""Measure commands as whole processes, and run servers in processes beside them."""
+"""Measure commands as whole processes, and run servers in separate processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tap is asked to do with the feed: the configurations whose cost speed.py compares."""
+"""Configurations of the tap whose CPU time speed.py compares."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Scenario(NamedTuple):
             on the same feed. None without a target.
         unknown_fields: Whether every recording has fields that the schema lacks.
         deselect: Whether the catalog deselects `COLUMN`.
-        stream_maps: The tap's setting.
+        stream_maps: Value of the tap's setting `stream_maps`.
     """
 
     slug: str
@@ -39,7 +39,7 @@ class Scenario(NamedTuple):
 
     @property
     def baseline(self) -> Scenario:
-        """The scenario in which the hand-written loop reads the same feed."""
+        """Scenario in which the hand-written loop reads the same feed."""
         return UNKNOWN_FIELDS if self.unknown_fields else SAMPLE_FIELDS
 
     @property
@@ -48,7 +48,7 @@ class Scenario(NamedTuple):
         return {"stream_maps": self.stream_maps} if self.stream_maps else {}
 
     def options(self, tap: Competitor, folder: Path) -> list[str]:
-        """Return the tap's options for the scenario; writes its catalog, if any, to `folder`."""
+        """Return the tap's command-line options. Write a catalog to `folder` if one is needed."""
         if not self.deselect:
             return []
         catalog = discover_catalog(tap.bin / "tap-focus")
@@ -61,7 +61,7 @@ class Scenario(NamedTuple):
         return ["--catalog", str(path)]
 
     def accepts(self, record: dict[str, Any]) -> bool:
-        """Return whether a record of the tap is what the configuration asks for."""
+        """Return whether a record of the tap matches the configuration."""
         additional = record["additionalFields"]
         if self.unknown_fields and (not additional or set(additional) != set(EXTRA_FIELDS)):
             return False

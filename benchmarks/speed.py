@@ -72,7 +72,7 @@ class Bench:
         self._options = {each.slug: each.options(tap, folder) for each in SCENARIOS}
 
     def check(self, tool: Competitor, scenario: Scenario, recordings: int) -> None:
-        """End the benchmark unless a tool writes all recordings as the scenario asks for."""
+        """Exit unless a tool writes all recordings as the scenario requires."""
         count = id_sum = 0
         with self._command(tool, scenario, scenario.baseline.slug) as (command, folder):
             for record in tool.records(command, folder):
