@@ -36,6 +36,11 @@ case "$*" in
 esac
 """
 
+FAKE_RM = """#!/bin/sh
+[ "$1" != -rf ] || { touch "$HANGING"; sleep 60; }
+exec /bin/rm "$@"
+"""
+
 CREATE = "-m venv .venv"
 INSTALL_PACKAGES = "--require-hashes --requirement requirements-dev.lock"
 INSTALL_CHECKOUT = "--no-build-isolation --editable ."
@@ -87,10 +92,10 @@ class Checkout:
     def is_complete(self) -> bool:
         return (self.folder / ".venv" / "checkout").exists()
 
-    def interrupt(self, number: signal.Signals, step: str) -> None:
+    def interrupt(self, number: signal.Signals, step: str, **environment: str) -> None:
         """Start the script, and signal its process group while the step runs."""
         self.hanging.unlink(missing_ok=True)
-        process = self.start(HANG_IN=step)
+        process = self.start(HANG_IN=step, **environment)
         give_up = time.monotonic() + 30
         while not self.hanging.exists():
             assert time.monotonic() < give_up
@@ -189,6 +194,23 @@ def test_an_interrupted_run_is_repeated_from_the_start(
     assert code == 0
     assert steps(calls) == [CREATE, INSTALL_PACKAGES, INSTALL_CHECKOUT]
     assert not leftover.exists()
+
+
+def test_an_interrupted_deletion_is_repeated(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.setup()
+    rm = tmp_path / "tools" / "rm"
+    rm.write_text(FAKE_RM)
+    rm.chmod(0o755)
+    other_python = tmp_path / "python3.13"
+    other_python.write_text(FAKE_PYTHON.replace("3.11.0", "3.13.0"))
+    other_python.chmod(0o755)
+    checkout.interrupt(signal.SIGKILL, "rm", PYTHON=str(other_python))
+    rm.unlink()
+
+    code, _, calls = checkout.setup()
+
+    assert code == 0
+    assert steps(calls) == [CREATE, INSTALL_PACKAGES, INSTALL_CHECKOUT]
 
 
 def test_a_failed_installation_is_repeated_from_the_start(checkout: Checkout) -> None:
