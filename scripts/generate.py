@@ -1,62 +1,102 @@
-"""Write what follows from `tap-focus --about` and `--discover` into the files that repeat it.
+"""Generate the files that repeat facts from the code.
 
-README's tables, the settings in meltano.yml, and the plugin definition in the Meltano Hub's
-format; and which tests hold which case of tests/RELIABILITY.md.
-
-With `--check` nothing is written: the exit code is 1 if a file would change.
+| File                         | Source                                                   |
+| ---------------------------- | -------------------------------------------------------- |
+| docs/reference/settings.md   | `tap-focus --about`: the tables between the markers      |
+| docs/reference/streams.md    | `tap-focus --discover`: the tables between the markers   |
+| docs/reference/exit-codes.md | `tap_focus.cli.ADVICE` and the docstrings of the errors  |
+| docs/badges/*.svg            | the metadata of the installed package                    |
+| .env.example                 | `tap-focus --about`                                      |
+| meltano.yml                  | `tap-focus --about`: capabilities and settings           |
+| tap-focus.hub.yml            | `tap-focus --about`                                      |
+| tests/RELIABILITY.md         | the `guarantee` marks of the tests: the lists of tests   |
 
 usage: python scripts/generate.py [--check]
+
+With `--check`, no file is written. The exit code is 1 if a file is out of date.
 """
 
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 import subprocess
 import sys
+import textwrap
+from importlib.metadata import metadata
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from tap_focus import settings as tap_settings
+from tap_focus.cli import ADVICE, STATUS_ADVICE, Advice
+from tap_focus.errors import HTTPStatusError
+
 ROOT = Path(__file__).parent.parent
-RELIABILITY = ROOT / "tests" / "RELIABILITY.md"
-DEFINITION = ROOT / "tap-focus.hub.yml"
-PROJECT = ROOT / "meltano.yml"
-KINDS = {"number": "decimal", "string": "string"}
+REFERENCE = ROOT / "docs" / "reference"
+TESTS = ROOT / "tests"
+
+OWN_SETTINGS: dict[str, dict[str, Any]] = tap_settings.SCHEMA["properties"]
+GIT_URL = "git+https://git.example.com/tap-focus.git"
+"""A placeholder: the package is not on PyPI, and users have their own copy of the repository."""
 
 yaml = YAML()
 yaml.width = sys.maxsize
 
 
-def tap(*arguments: str) -> dict[str, Any]:
-    """Return what the installed tap prints as JSON."""
+def run_tap(*arguments: str) -> dict[str, Any]:
+    """Return the JSON that the installed tap prints."""
     command = [str(Path(sys.executable).parent / "tap-focus"), *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd="/")
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
 
-def kind_of(schema: dict[str, Any]) -> str:
-    """Return a JSON type without "null"; of several, the first."""
-    kinds = schema.get("type", "string")
-    return next(k for k in ([kinds] if isinstance(kinds, str) else kinds) if k != "null")
+def main_type(schema: dict[str, Any]) -> str:
+    """Return the first JSON type of a schema that is not "null"."""
+    types = schema.get("type", "string")
+    return next(name for name in ([types] if isinstance(types, str) else types) if name != "null")
 
 
-def setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Make Meltano's definition of a setting from its JSON schema."""
-    kind = kind_of(schema)
+def one_line(text: str) -> str:
+    """Return text without line breaks."""
+    return " ".join(text.split())
+
+
+# Settings
+
+
+def flat_settings(about: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return all settings by name, nested ones as `batch_config.encoding.format`."""
+
+    def leaves(prefix: str, properties: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for name, schema in properties.items():
+            if schema.get("properties") and name != "stream_maps":
+                found |= leaves(f"{prefix}{name}.", schema["properties"])
+            else:
+                found[prefix + name] = schema
+        return found
+
+    return leaves("", about["settings"]["properties"])
+
+
+def meltano_setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return Meltano's definition of a setting."""
+    kind = {"number": "decimal"}.get(main_type(schema), main_type(schema))
     if "enum" in schema:
         kind = "options"
     elif schema.get("format") == "date-time":
         kind = "date_iso8601"
-    result: dict[str, Any] = {"name": name, "kind": KINDS.get(kind, kind)}
+    result: dict[str, Any] = {"name": name, "kind": kind}
     if schema.get("default") is not None:
         result["value"] = schema["default"]
     result["label"] = schema.get("title", name)
-    result["description"] = " ".join(schema.get("description", "").split())
+    result["description"] = one_line(schema.get("description", ""))
     if "enum" in schema:
         result["options"] = [{"label": str(v).upper(), "value": v} for v in schema["enum"]]
     if schema.get("secret"):
@@ -64,87 +104,106 @@ def setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def settings(about: dict[str, Any]) -> list[dict[str, Any]]:
-    """Flatten the settings as Meltano does: `batch_config.encoding.format` and so on."""
-
-    def leaves(prefix: str, properties: dict[str, Any]) -> list[dict[str, Any]]:
-        found = []
-        for name, schema in properties.items():
-            if schema.get("properties") and name != "stream_maps":
-                found += leaves(f"{prefix}{name}.", schema["properties"])
-            else:
-                found.append(setting(prefix + name, schema))
-        return found
-
-    return leaves("", about["settings"]["properties"])
+def meltano_settings(about: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return Meltano's definitions of all settings."""
+    return [meltano_setting(name, schema) for name, schema in flat_settings(about).items()]
 
 
-def as_yaml(value: object) -> str:
-    """Return YAML, laid out as Meltano itself does when it changes a project file."""
+def settings_tables(about: dict[str, Any]) -> dict[str, str]:
+    """Return the tables of the tap's settings and of the SDK's settings."""
+    required = about["settings"]["required"]
+    header = ["| Setting | Type | Default | Description |", "| --- | --- | --- | --- |"]
+    tables = {"settings": [*header], "sdk settings": [*header]}
+    for name, schema in flat_settings(about).items():
+        type_name = schema.get("format", main_type(schema))
+        if "enum" in schema:
+            type_name = " ".join(f"`{value}`" for value in schema["enum"])
+        type_name += ", secret" * bool(schema.get("secret")) + ", required" * (name in required)
+        default = f"`{schema['default']}`" if schema.get("default") is not None else ""
+        description = one_line(schema.get("description", ""))
+        table = tables["settings" if name in OWN_SETTINGS else "sdk settings"]
+        table.append(f"| `{name}` | {type_name} | {default} | {description} |")
+    return {name: "\n".join(rows) for name, rows in tables.items()}
+
+
+def environment_example(about: dict[str, Any]) -> str:
+    """Return `.env.example`: each setting of the tap, commented out, with its description."""
+    required = about["settings"]["required"]
+    lines = [
+        "# Settings for this checkout's Meltano project, generated by scripts/generate.py.",
+        "# Copy this file to .env, which git ignores, and uncomment the lines that you need.",
+        "# An empty value counts as set.",
+    ]
+    for name, schema in OWN_SETTINGS.items():
+        description = schema["description"].replace("`", "")
+        if "enum" in schema:
+            description += f" One of: {', '.join(schema['enum'])}."
+        if name in required:
+            description += " Required."
+        default = schema.get("default", "")
+        lines += [
+            "",
+            *textwrap.wrap(one_line(description), 97, initial_indent="# ", subsequent_indent="# "),
+        ]
+        lines.append(f"# TAP_FOCUS_{name.upper()}={default}")
+    lines += ["", "# The PostgreSQL database that target-postgres loads into."]
+    lines += [f"# TARGET_POSTGRES_{name}=" for name in ("HOST", "USER", "PASSWORD", "DATABASE")]
+    return "\n".join(lines) + "\n"
+
+
+def to_yaml(value: object) -> str:
+    """Return YAML in the layout that Meltano writes."""
     text = StringIO()
     yaml.dump(value, text)
     return text.getvalue()
 
 
 def hub_definition(about: dict[str, Any]) -> str:
-    """Return the plugin definition for `meltano add --from-ref`, in the Hub's format."""
+    """Return the plugin definition for `meltano add --from-ref`, in the format of the Hub."""
     required = about["settings"]["required"]
-    return "# Made by scripts/generate.py from `tap-focus --about`.\n" + as_yaml(
+    comment = "# Generated by scripts/generate.py from `tap-focus --about`.\n"
+    return comment + to_yaml(
         {
             "name": about["name"],
             "namespace": "tap_focus",
             "label": "Focus",
             "variant": "tap-focus",
             "description": about["description"],
-            "pip_url": f"tap-focus~={about['version']}",
+            "pip_url": f"{GIT_URL}@v{about['version']}",
             "executable": about["name"],
             "capabilities": about["capabilities"],
             "select": ["recordings.*"],
             "settings_group_validation": [[*required, "region"], [*required, "api_url"]],
-            "settings": settings(about),
+            "settings": meltano_settings(about),
         }
     )
 
 
-def settings_table(about: dict[str, Any]) -> str:
-    """Return README's table of the tap's own settings; the SDK's are named below it."""
-    required = about["settings"]["required"]
-    rows = ["| Setting | Kind | Default | Meaning |", "| --- | --- | --- | --- |"]
-    for name, schema in about["settings"]["properties"].items():
-        if name in SDK_SETTINGS:
-            continue
-        kind = kind_of(schema)
-        if "enum" in schema:
-            kind = " ".join(f"`{value}`" for value in schema["enum"])
-        elif "format" in schema:
-            kind = schema["format"]
-        kind += ", secret" * bool(schema.get("secret")) + ", required" * (name in required)
-        default = f"`{schema['default']}`" if schema.get("default") is not None else ""
-        rows.append(f"| `{name}` | {kind} | {default} | {schema['description']} |")
-    return "\n".join(rows)
+def meltano_project(about: dict[str, Any]) -> str:
+    """Return `meltano.yml` with the tap's current settings and capabilities."""
+    text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
+    content = yaml.load(text)
+    plugin = next(p for p in content["plugins"]["extractors"] if p["name"] == about["name"])
+    wanted = {"capabilities": about["capabilities"], "settings": meltano_settings(about)}
+    if all(plugin[name] == value for name, value in wanted.items()):
+        return text
+    plugin.update(wanted)
+    return to_yaml(content)
 
 
-SDK_SETTINGS = (
-    "stream_maps",
-    "stream_map_config",
-    "faker_config",
-    "flattening_enabled",
-    "flattening_max_depth",
-    "flattening_max_key_length",
-    "flattening_separator",
-    "batch_config",
-)
+# Streams, exit codes, badges
 
 
 def columns_table(stream: dict[str, Any]) -> str:
-    """Return README's table of a stream's columns."""
-    rows = ["| Column | Type | Meaning |", "| --- | --- | --- |"]
+    """Return the table of a stream's columns."""
+    rows = ["| Column | Type | Description |", "| --- | --- | --- |"]
 
     def add(prefix: str, properties: dict[str, Any]) -> None:
         for name, schema in properties.items():
-            kinds = [k for k in schema["type"] if k != "null"]
-            kind = "any" if len(kinds) > 1 else schema.get("format", kinds[0])
-            rows.append(f"| `{prefix}{name}` | {kind} | {schema['description']} |")
+            types = [name for name in schema["type"] if name != "null"]
+            type_name = "any" if len(types) > 1 else schema.get("format", types[0])
+            description = one_line(schema["description"])
+            rows.append(f"| `{prefix}{name}` | {type_name} | {description} |")
             add(f"{prefix}{name}.", schema.get("properties", {}))
             add(f"{prefix}{name}[].", schema.get("items", {}).get("properties", {}))
 
@@ -152,91 +211,148 @@ def columns_table(stream: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def project(about: dict[str, Any]) -> str:
-    """Return meltano.yml with the tap's settings and capabilities, the rest as it is."""
-    text = PROJECT.read_text(encoding="utf-8")
-    content = yaml.load(text)
-    plugin = next(p for p in content["plugins"]["extractors"] if p["name"] == about["name"])
-    wanted = {"capabilities": about["capabilities"], "settings": settings(about)}
-    if all(plugin[name] == value for name, value in wanted.items()):
-        return text
-    plugin.update(wanted)
-    return as_yaml(content)
+def exit_codes_table() -> str:
+    """Return the table of the errors that end a run, with their exit codes and advice."""
+    rows: list[tuple[Advice, str, str]] = []
+    for error, advice in ADVICE.items():
+        cause = one_line((inspect.getdoc(error) or "").partition("\n\n")[0])
+        cause = cause.removeprefix("Raised when ")
+        cause = cause[:1].upper() + cause[1:]
+        if error is HTTPStatusError:
+            for status, text in STATUS_ADVICE.items():
+                row = (Advice(advice.exit_code, text), error.__name__, f"{cause} Status {status}.")
+                rows.append(row)
+            cause += " Another 4xx status."
+        rows.append((advice, error.__name__, cause))
+    rows.sort(key=lambda row: row[0].exit_code)
+    lines = ["| Code | Error | Cause | What to do |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {advice.exit_code} | `{name}` | {cause} | {advice.text} |"
+        for advice, name, cause in rows
+    ]
+    return "\n".join(lines)
 
 
-def fill(path: Path, parts: dict[str, str]) -> str:
-    """Return a file's text with each part between its marks."""
-    text = path.read_text(encoding="utf-8")
-    for name, part in parts.items():
-        begin, end = re.escape(f"<!-- generated: {name} -->"), re.escape("<!-- end -->")
-        pattern = re.compile(rf"({begin}\n).*?(^{end})", re.DOTALL | re.MULTILINE)
-        # Doubled backslashes: in a replacement one would begin a group's name.
-        whole = part.rstrip().replace("\\", r"\\")
-        text, found = pattern.subn(rf"\g<1>{whole}\n\g<2>", text)
-        if found != 1:
-            sys.exit(f"{path.name}: the marks of {name!r} were found {found} times, not once")
-    return text
+def badges() -> dict[Path, str]:
+    """Return the badges of README as images, so that they need no network."""
+    package = metadata("tap-focus")
+    classifiers = "\n".join(package.get_all("Classifier", []))
+    minors = [int(minor) for minor in re.findall(r":: Python :: 3\.(\d+)\b", classifiers)]
+    texts = {
+        "license": ("license", package["License-Expression"]),
+        "python": ("python", f"3.{min(minors)} to 3.{max(minors)}"),
+    }
+    return {ROOT / "docs" / "badges" / f"{name}.svg": badge(*text) for name, text in texts.items()}
 
 
-def tests_by_case() -> dict[int, list[str]]:
-    """Return the names of the tests that are marked with each case, with their files."""
-    cases: dict[int, list[str]] = {}
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+def badge(label: str, value: str) -> str:
+    """Return an SVG image with a label on gray and a value on blue."""
+    left, right = (6 * len(text) + 16 for text in (label, value))
+    return f"""\
+<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img"
+     aria-label="{label}: {value}">
+  <rect width="{left + right}" height="20" rx="3" fill="#555"/>
+  <path d="M{left} 0h{right - 3}a3 3 0 0 1 3 3v14a3 3 0 0 1 -3 3h-{right - 3}z" fill="#0a6ebd"/>
+  <g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">
+    <text x="{left / 2:g}" y="14">{label}</text>
+    <text x="{left + right / 2:g}" y="14">{value}</text>
+  </g>
+</svg>
+"""
+
+
+# Reliability
+
+
+def tests_by_guarantee() -> dict[str, list[str]]:
+    """Return the tests that are marked with each guarantee, as links relative to `tests`."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(TESTS.rglob("test_*.py")):
+        file = path.relative_to(TESTS)
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            for mark in getattr(node, "decorator_list", []):
-                if isinstance(mark, ast.Call) and ast.unparse(mark.func).endswith("case"):
-                    for number in mark.args:
-                        found = cases.setdefault(ast.literal_eval(number), [])
-                        found.append(f"`{node.name}` ({path.relative_to(ROOT / 'tests')})")  # type: ignore[attr-defined]
-    return cases
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            for mark in node.decorator_list:
+                if isinstance(mark, ast.Call) and ast.unparse(mark.func).endswith("guarantee"):
+                    for slug in mark.args:
+                        link = f"- [`{node.name}`]({file})"
+                        found.setdefault(ast.literal_eval(slug), []).append(link)
+    return found
 
 
-def reliability(path: Path) -> str:
-    """Return the table of cases with the tests that hold each."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    tests = tests_by_case()
-    for place, line in enumerate(lines):
-        row = re.match(r"(\| (\d+) \| .*? \|)", line)
-        if row:
-            held = tests.pop(int(row[2]), None)
-            if not held:
-                sys.exit(f"{path.name}: no test holds case {row[2]}")
-            lines[place] = f"{row[1]} {'<br>'.join(held)} |"
+def reliability() -> str:
+    """Return `tests/RELIABILITY.md` with the tests of each guarantee."""
+    path = TESTS / "RELIABILITY.md"
+    tests = tests_by_guarantee()
+    lines: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("- [`test_"):
+            continue
+        if line == "<!-- tests -->":
+            slug = next(text[4:] for text in reversed(lines) if text.startswith("### "))
+            if slug not in tests:
+                sys.exit(f"{path.name}: no test is marked with the guarantee {slug!r}")
+            lines += [line, *tests.pop(slug)]
+            continue
+        lines.append(line)
     if tests:
-        sys.exit(f"{path.name}: no row for the cases {sorted(tests)}")
+        sys.exit(f"{path.name} does not list the guarantees {sorted(tests)}")
     return "\n".join(lines) + "\n"
 
 
-def documents() -> dict[Path, str]:
-    """Return every file as it should be."""
-    about = tap("--about", "--format=json")
-    streams = {s["tap_stream_id"]: s for s in tap("--discover")["streams"]}
-    readme = {
-        "settings": settings_table(about),
-        **{f"columns of {name}": columns_table(stream) for name, stream in streams.items()},
-    }
+# Files
+
+
+def fill(path: Path, parts: dict[str, str]) -> str:
+    """Return a file's text with each part between its markers.
+
+    The markers of a part are `<!-- generated: NAME -->` and `<!-- end -->`, each on its own line.
+    """
+    text = path.read_text(encoding="utf-8")
+    for name, part in parts.items():
+        start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
+        if text.count(start) != 1:
+            sys.exit(f"{path.name} must contain the marker {start.strip()!r} once")
+        before, _, rest = text.partition(start)
+        text = f"{before}{start}{part.rstrip()}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def generated_files() -> dict[Path, str]:
+    """Return the correct content of every generated file."""
+    about = run_tap("--about", "--format=json")
+    streams = run_tap("--discover")["streams"]
+    columns = {f"columns of {s['tap_stream_id']}": columns_table(s) for s in streams}
     return {
-        DEFINITION: hub_definition(about),
-        RELIABILITY: reliability(RELIABILITY),
-        PROJECT: project(about),
-        ROOT / "README.md": fill(ROOT / "README.md", readme),
+        REFERENCE / "settings.md": fill(REFERENCE / "settings.md", settings_tables(about)),
+        REFERENCE / "streams.md": fill(REFERENCE / "streams.md", columns),
+        REFERENCE / "exit-codes.md": fill(
+            REFERENCE / "exit-codes.md", {"errors": exit_codes_table()}
+        ),
+        **badges(),
+        ROOT / ".env.example": environment_example(about),
+        ROOT / "meltano.yml": meltano_project(about),
+        ROOT / "tap-focus.hub.yml": hub_definition(about),
+        TESTS / "RELIABILITY.md": reliability(),
     }
 
 
 def main() -> int:
-    """Write the files, or with `--check` say which ones are stale."""
+    """Write the files that are out of date, or only name them."""
     check = "--check" in sys.argv[1:]
-    stale = [
-        path
-        for path, text in documents().items()
+    stale = {
+        path: text
+        for path, text in generated_files().items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
-    for path in stale:
+    }
+    for path, text in stale.items():
+        name = path.relative_to(ROOT)
         if check:
-            print(f"{path.name} is stale: run python scripts/generate.py")
+            print(f"{name} is out of date. Run python scripts/generate.py")
         else:
-            path.write_text(documents()[path], encoding="utf-8")
-            print(f"wrote {path.name}")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {name}")
     return 1 if check and stale else 0
 
 
