@@ -1,44 +1,97 @@
-"""What is told in more than one place is the same in each."""
+"""README.md, docs/ and the other documents agree with the code and with each other."""
 
 from __future__ import annotations
 
-import json
+import re
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
+import pytest
 from ruamel.yaml import YAML
 
-from tests.conftest import BIN, ROOT
+from tap_focus.settings import SCHEMA
+from tests.helpers.markdown import PAGES, read_blocks
+from tests.helpers.runner import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DOCUMENTS = sorted(
+    {*ROOT.glob("*.md"), *PAGES, *ROOT.glob("benchmarks/*.md"), *ROOT.glob("tests/*.md")}
+)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
-def own_settings() -> set[str]:
-    about = subprocess.run(
-        [str(BIN / "tap-focus"), "--about", "--format=json"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    settings = json.loads(about.stdout)["settings"]["properties"]
-    sdk = ("stream_map", "faker", "flattening", "batch")
-    return {name for name in settings if not name.startswith(sdk)}
-
-
-def test_readme_meltano_yml_and_the_hub_definition_say_what_about_says() -> None:
+def test_generated_files_are_up_to_date() -> None:
     command = [sys.executable, str(ROOT / "scripts" / "generate.py"), "--check"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_example_environment_names_every_setting() -> None:
-    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
-    named = {line.lstrip("# ").split("=")[0] for line in lines if "TAP_FOCUS_" in line}
-    assert named == {f"TAP_FOCUS_{name.upper()}" for name in own_settings()}
+def test_readme_has_at_most_150_lines() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
 
 
-def test_the_project_file_defines_every_setting_and_marks_the_secret() -> None:
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links_lead_to_a_file_and_a_heading(document: Path) -> None:
+    broken = [
+        link for link in _LINK.findall(document.read_text("utf-8")) if not resolves(document, link)
+    ]
+
+    assert not broken
+
+
+def resolves(document: Path, link: str) -> bool:
+    if re.match(r"[a-z]+:", link):
+        return True
+    name, _, fragment = unquote(link).partition("#")
+    path = document.parent / name if name else document
+    return path.exists() and (not fragment or fragment in anchors(path))
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```$", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in _HEADING.findall(text)
+    }
+
+
+def test_every_page_is_linked_from_readme() -> None:
+    links = _LINK.findall((ROOT / "README.md").read_text("utf-8"))
+    linked = {(ROOT / link.partition("#")[0]).resolve() for link in links}
+
+    assert not [page for page in PAGES if page.resolve() not in {*linked, ROOT / "README.md"}]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_no_fenced_block_escapes_the_test_of_the_commands(page: Path) -> None:
+    """Commands are `sh` or `sql`, and only an account that a test lacks exempts them."""
+    blocks = read_blocks(page)
+
+    assert {block.language for block in blocks} <= {"sh", "sql", "bash", "text", "crontab"}
+    assert {mark for block in blocks for mark in block.marks if not block.file} <= {"needs-account"}
+    assert all(block.file for block in blocks if block.language == "bash")
+
+
+def test_nothing_is_installed_from_pypi_under_the_name_of_the_tap() -> None:
+    """The package is not there, and anybody could take the name."""
+    files = [*DOCUMENTS, *ROOT.glob("*.yml"), *(ROOT / "tap_focus").rglob("*.py")]
+    trap = re.compile(r"pip3? install [^\n]*(?<![/\w])tap-focus\b(?!\.git|/)|pip_url: *'?tap-focus")
+
+    assert not [path for path in files if trap.search(path.read_text("utf-8"))]
+
+
+def test_the_project_defines_every_setting_and_marks_the_secret() -> None:
     project = YAML(typ="safe").load(ROOT / "meltano.yml")
     plugin = next(p for p in project["plugins"]["extractors"] if p["name"] == "tap-focus")
     settings = {setting["name"]: setting for setting in plugin["settings"]}
-    assert own_settings() <= settings.keys()
+
+    assert SCHEMA["properties"].keys() <= settings.keys()
     assert all(setting["label"] and setting["description"] for setting in settings.values())
     assert [name for name, setting in settings.items() if setting.get("sensitive")] == ["api_key"]
