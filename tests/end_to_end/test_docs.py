@@ -177,20 +177,22 @@ for line in sys.stdin:
 """
 """A target that loads nothing and prints each state."""
 
-LATER_STATE = '{"bookmarks": {"recordings": {"replication_key_value": "later"}}}\n'
+OLD_STATE = '{"bookmarks": {}}\n'
+NEW_STATE = '{"bookmarks": {"recordings": {"replication_key_value": "new"}}}\n'
 
 
 class Script:
-    """The script of docs/without-meltano.md in a folder with a state."""
+    """The script of docs/without-meltano.md, in a folder with a state."""
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         save_files(read_blocks(ROOT / "docs" / "without-meltano.md"), folder)
         (folder / "target.py").write_text(TARGET, "utf-8")
+        (folder / "state.json").write_text(OLD_STATE, "utf-8")
         self.folder = folder
         self.settings = settings
-        self.exit_code = self.run(sys.executable, "target.py")
 
     def run(self, *target: str, **settings: Any) -> int:
+        """Run the script and return its exit code."""
         config = json.dumps({**self.settings, **settings})
         (self.folder / "config.json").write_text(config, "utf-8")
         return subprocess.run(
@@ -202,7 +204,7 @@ class Script:
         ).returncode
 
     def run_failing_target(self, output: str) -> int:
-        """Run a target that reads everything, prints a text and fails with 3."""
+        """Run a target that reads everything, prints a text and exits with 3."""
         return self.run("/bin/sh", "-c", 'cat >/dev/null; printf %s "$1"; exit 3', "target", output)
 
     @property
@@ -211,46 +213,51 @@ class Script:
 
 
 @pytest.fixture
-def script(tmp_path: Path, focus: Sandbox) -> Script:
-    return Script(tmp_path, focus.settings)
+def script(tmp_path: Path) -> Iterator[Script]:
+    with Sandbox(records=20, live_every=0) as sandbox:
+        yield Script(tmp_path, sandbox.settings)
 
 
 def test_the_script_keeps_the_last_state(script: Script) -> None:
-    first = script.state
-
-    assert script.exit_code == 0
     assert script.run(sys.executable, "target.py") == 0
-    assert json.loads(first)["bookmarks"]["recordings"]["replication_key_value"]
+    first = json.loads(script.state)["bookmarks"]["recordings"]
+    assert script.run(sys.executable, "target.py") == 0
+
+    assert first["replication_key_value"]
     assert json.loads(script.state)["bookmarks"].keys() == {"recordings"}
-    assert sorted(path.name for path in script.folder.iterdir()) == [
-        "config.json",
-        "focus-sync",
-        "state.json",
-        "target.py",
-    ]
+
+
+def test_the_script_needs_no_state(script: Script) -> None:
+    (script.folder / "state.json").unlink()
+
+    assert script.run(sys.executable, "target.py") == 0
+    assert json.loads(script.state)["bookmarks"].keys() == {"recordings"}
+
+
+def test_the_script_leaves_no_temporary_files(script: Script) -> None:
+    before = sorted(script.folder.iterdir())
+    script.run_failing_target(NEW_STATE)
+
+    assert sorted(script.folder.iterdir()) == sorted([*before, script.folder / "config.json"])
 
 
 @pytest.mark.parametrize(
     "output",
-    ["", "null\n", "{}\n", "no JSON\n", LATER_STATE[:20], LATER_STATE.removesuffix("\n")],
+    ["", "null\n", "{}\n", "no JSON\n", NEW_STATE[:20], NEW_STATE.removesuffix("\n")],
     ids=["nothing", "null", "no bookmarks", "no JSON", "half a state", "no line end"],
 )
-def test_the_script_keeps_the_old_state_when_a_target_prints_none(
+def test_the_script_keeps_the_old_state_if_the_target_prints_no_complete_one(
     script: Script, output: str
 ) -> None:
-    before = script.state
-
     assert script.run_failing_target(output) == 3
-    assert script.state == before
+    assert script.state == OLD_STATE
 
 
 def test_the_script_keeps_the_state_that_a_failing_target_committed(script: Script) -> None:
-    assert script.run_failing_target(LATER_STATE + LATER_STATE[:20]) == 3
-    assert script.state == LATER_STATE
+    assert script.run_failing_target(NEW_STATE + NEW_STATE[:20]) == 3
+    assert script.state == NEW_STATE
 
 
 def test_the_script_exits_with_the_code_of_a_failing_tap(script: Script) -> None:
-    before = script.state
-
     assert script.run("cat", api_key="wrong") == 78
-    assert script.state == before
+    assert script.state == OLD_STATE
