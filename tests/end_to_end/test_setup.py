@@ -20,24 +20,25 @@ from tests.conftest import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Hangs with exec, because a shell continues after a SIGINT that its child survives.
 FAKE_PYTHON = """#!/bin/sh
 echo "$*" >>"$CALLS"
 case "$*" in
 --version) echo "Python ${FAKE_VERSION:-3.11.0}" ;;
 "-m venv .venv")
     mkdir -p .venv/bin
-    [ "${HANG_IN:-}" != venv ] || { touch "$HANGING"; sleep 60; }
+    [ "${HANG_IN:-}" != venv ] || { : >"$HANGING"; exec sleep 60; }
     cp "$0" .venv/bin/python
     ;;
 *" install "*)
-    [ "${HANG_IN:-}" != pip ] || { touch "$HANGING"; sleep 60; }
+    [ "${HANG_IN:-}" != pip ] || { : >"$HANGING"; exec sleep 60; }
     [ "${FAIL_IN:-}" != pip ] || exit 1
     ;;
 esac
 """
 
 FAKE_RM = """#!/bin/sh
-[ "$1" != -rf ] || { touch "$HANGING"; sleep 60; }
+[ "$1" != -rf ] || { : >"$HANGING"; exec sleep 60; }
 exec /bin/rm "$@"
 """
 
