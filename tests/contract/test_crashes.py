@@ -1,117 +1,84 @@
-"""Killed at any instant and resumed from the last state that was out: nothing is lost.
+"""Nothing is lost when the tap is killed at any instant and resumed from the last state.
 
-The real `tap-focus` in a process of its own, against generated feeds. A test's number is the seed
-of its feed and of its kills.
+The seed of a test decides its feed and its kills.
 """
 
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
-import os
 import random
 import signal
-import subprocess
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.conftest import BIN, clean_environment
-from tests.helpers.fake_focus import CURSOR, Focus, feed, page, recording, slow, status
+from tests.helpers import SLOWNESS, guarantee, timing
+from tests.helpers.assertions import cursor_of, wait_until, whole_messages
+from tests.helpers.fake_focus import (
+    CURSOR,
+    FakeFocus,
+    feed,
+    ok,
+    page,
+    recording,
+    slow,
+    status,
+)
+from tests.helpers.runner import TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.conftest import Run
+    from tests.helpers.fake_focus import Fault
+    from tests.helpers.runner import TapProcess, TapRunner
 
-    Tap = Callable[..., Run]
+KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+EXIT_CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 
-case = pytest.mark.case
+LONG_TEXT = "x" * 1024
+"""Of 64 such texts a pipe is full, so that a tap whose output is not read waits."""
 
 
-def generated_feed(dice: random.Random) -> dict[str | None, bytes]:
-    """Pages of 1 to 40 recordings: new ones, new versions, the same one twice.
+def random_feed(rng: random.Random) -> dict[str | None, bytes]:
+    """Return pages of 1 to 40 recordings: new ones, new versions, and repeated ones.
 
-    A recording is at least 1 KiB and a pipe holds 64, so a tap that nobody reads is held up soon.
+    The recordings have only fields that the schema knows.
     """
     pages: dict[str | None, bytes] = {}
-    asked: str | None = None
-    known = 0
-    for number in range(dice.randint(3, 12)):
+    requested_by: str | None = None
+    last = 0
+    for number in range(rng.randint(3, 12)):
         recordings = []
-        for version in range(dice.randint(1, 40)):
-            if known and dice.random() < 0.3:
-                key = dice.randint(1, known)
+        for version in range(rng.randint(1, 40)):
+            if last and rng.random() < 0.3:
+                key = rng.randint(1, last)
             else:
-                known += 1
-                key = known
-            recordings.append(recording(key, commentsCount=number * 100 + version, pad="x" * 1024))
-        after = f"{CURSOR}-{dice.getrandbits(32)}"
-        pages[asked] = page(recordings, after)
-        asked = after
-    pages[asked] = page([], asked)
+                last += 1
+                key = last
+            comments = number * 100 + version
+            recordings.append(recording(key, commentsCount=comments, transcriptSnippet=LONG_TEXT))
+        next_cursor = f"{CURSOR}-{rng.getrandbits(32)}"
+        pages[requested_by] = page(recordings, next_cursor)
+        requested_by = next_cursor
+    pages[requested_by] = page([], requested_by)
     return pages
 
 
-def warehouse(records: list[dict[str, Any]]) -> dict[int, int]:
-    """What a target that upserts ends with: the last version of each recording."""
+def last_versions(records: list[dict[str, Any]]) -> dict[int, int]:
+    """Return what a target that upserts contains in the end: the last version of each recording."""
     return {record["interactionId"]: record["commentsCount"] for record in records}
 
 
-def expected(pages: dict[str | None, bytes]) -> dict[int, int]:
-    return warehouse([r for body in pages.values() for r in json.loads(body)["recordings"]])
-
-
-class Process:
-    """A running tap whose lines are read one by one."""
-
-    def __init__(self, folder: Path, config: dict[str, Any], state: Any = None) -> None:
-        (folder / "config.json").write_text(json.dumps(config))
-        command = [str(BIN / "tap-focus"), "--config", "config.json"]
-        if state is not None:
-            (folder / "state.json").write_text(json.dumps(state))
-            command += ["--state", "state.json"]
-        with (folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, cwd=folder, env=clean_environment()
-            )
-        self.log = folder / "log"
-
-    def line(self) -> bytes:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline()
-
-    def rest(self) -> list[bytes]:
-        assert self.process.stdout is not None
-        return self.process.stdout.readlines()
-
-    def stop(self, number: int) -> float:
-        """Send a signal; return the seconds until the process has ended."""
-        began = time.monotonic()
-        self.process.send_signal(number)
-        self.rest()
-        self.process.wait(10)
-        return time.monotonic() - began
-
-
-@contextmanager
-def running(folder: Path, config: dict[str, Any], state: Any = None) -> Iterator[Process]:
-    tap = Process(folder, config, state)
-    try:
-        yield tap
-    finally:
-        tap.process.kill()
-        tap.process.wait()
-        if tap.process.stdout:
-            tap.process.stdout.close()
+def recordings_in(pages: dict[str | None, bytes]) -> list[dict[str, Any]]:
+    return [recording for body in pages.values() for recording in json.loads(body)["recordings"]]
 
 
 def records_of(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """The records that a message hands on: its own, or those of its batch files."""
+    """Return the records of a RECORD message, or of the files of a BATCH message."""
     if message["type"] == "RECORD":
         return [message["record"]]
     records = []
@@ -121,165 +88,174 @@ def records_of(message: dict[str, Any]) -> list[dict[str, Any]]:
     return records
 
 
-KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
+def run_until_killed(process: TapProcess, rng: random.Random, kill: int | None) -> list[bytes]:
+    """Read some lines, kill the tap, and return all its lines. Without a signal, let it finish."""
+    lines = []
+    if kill:
+        lines += [process.read_line() for _ in range(rng.choice([0, 1, 2, 5, 20, 60, 120]))]
+        time.sleep(rng.random() / 20)
+        process.process.send_signal(kill)
+    lines += process.read_rest()
+    return [line for line in lines if line]  # a line is empty after the end
 
 
-def crash_until_done(
-    folder: Path, focus: Focus, dice: random.Random, config: dict[str, Any]
+def run_with_crashes(
+    tap: TapRunner,
+    focus: FakeFocus,
+    rng: random.Random,
+    environment: dict[str, str] | None = None,
+    **settings: Any,
 ) -> list[dict[str, Any]]:
-    """Kill the tap some times, each time resumed from the last state; return all records."""
+    """Kill the tap up to four times and resume it from its last state. Return all records."""
     records: list[dict[str, Any]] = []
     state: Any = None
-    for crashes_left in range(4, -1, -1):
-        kill = dice.choice(KILLS) if crashes_left else None
-        lines: list[bytes] = []
-        focus.queries.clear()
-        with running(folder, config, state) as tap:
-            if kill:
-                lines += [tap.line() for _ in range(dice.choice([0, 1, 2, 5, 20, 60, 120]))]
-                time.sleep(dice.random() / 20)
-                tap.process.send_signal(kill)
-            lines += tap.rest()
-            lines = [line for line in lines if line]  # at the end there are none
-            code = tap.process.wait(10)
-            # A signal may come before the tap listens, when the interpreter answers it by itself,
-            # or after the tap has finished.
-            assert not lines or code in {CODES.get(kill, 0) if kill else 0, 0, -(kill or 0)}, (
-                tap.log.read_text()
-            )
+    exit_code = None
+    kills = [*rng.choices(KILLS, k=4), None]
+    while exit_code != 0:
+        kill = kills.pop(0)
+        focus.requests.clear()
+        config = {**focus.settings, **settings}
+        with tap.start(config=config, state=state, environment=environment) as process:
+            lines = run_until_killed(process, rng, kill)
+            exit_code = process.process.wait(TIMEOUT)
+            # Before the tap handles signals, the interpreter ends in its own way.
+            if lines and kill:
+                assert exit_code in {0, EXIT_CODES[kill], -kill}, process.log
+            elif not kill:
+                assert exit_code == 0, process.log
         if focus.queries and state is not None:
-            bookmark = state["bookmarks"]["recordings"]["replication_key_value"]
-            assert focus.queries[0].get("cursorId") == bookmark
-        if lines and not lines[-1].endswith(b"\n"):
-            assert kill == signal.SIGKILL, "a line was torn by a signal that can be handled"
+            assert focus.cursors[0] == cursor_of(state)
+        if kill == signal.SIGKILL and lines and not lines[-1].endswith(b"\n"):
             lines.pop()
-        for line in lines:
-            message = json.loads(line)
+        for message in whole_messages(lines):
             records += records_of(message)
             if message["type"] == "STATE":
                 state = message["value"]
-        if code == 0:
-            break
-    assert code == 0
     return records
 
 
-@case(6, 7)
-@pytest.mark.parametrize("seed", range(10))
-def test_nothing_is_lost_when_the_tap_is_killed_again_and_again(tmp_path: Path, seed: int) -> None:
-    dice = random.Random(seed)
-    pages = generated_feed(dice)
-    with Focus(pages) as focus:
-        records = crash_until_done(tmp_path, focus, dice, focus.settings)
-    assert warehouse(records) == expected(pages)
+# Without stream maps, the tap writes records raw. With a map, it writes them by the SDK.
+PATHS: list[tuple[str, dict[str, Any]]] = [("raw", {}), ("SDK", {"recordings": {}})]
+BUFFERING: list[tuple[str, dict[str, str]]] = [
+    ("buffered", {}),
+    ("unbuffered", {"PYTHONUNBUFFERED": "1"}),
+]
 
 
-@case(6, 7)
+@guarantee("resume-after-kill", "stop-on-signal")
+@pytest.mark.parametrize(
+    ("stream_maps", "environment", "seed"),
+    [
+        pytest.param(maps, environment, seed, id=f"{path}-{buffering}-{seed}")
+        for seed, ((path, maps), (buffering, environment), _) in enumerate(
+            itertools.product(PATHS, BUFFERING, range(3))
+        )
+    ],
+)
+def test_nothing_is_lost_when_the_tap_is_killed_again_and_again(
+    tap: TapRunner, stream_maps: dict[str, Any], environment: dict[str, str], seed: int
+) -> None:
+    rng = random.Random(seed)
+    pages = random_feed(rng)
+    with FakeFocus(pages) as focus:
+        records = run_with_crashes(tap, focus, rng, environment, stream_maps=stream_maps)
+
+    assert last_versions(records) == last_versions(recordings_in(pages))
+
+
+@guarantee("resume-after-kill", "stop-on-signal")
 @pytest.mark.parametrize("seed", range(100, 104))
-def test_nothing_is_lost_in_batch_mode_either(tmp_path: Path, seed: int) -> None:
-    dice = random.Random(seed)
-    pages = generated_feed(dice)
+def test_nothing_is_lost_in_batch_mode(tap: TapRunner, tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    pages = random_feed(rng)
     batch = {
         "encoding": {"format": "jsonl", "compression": "gzip"},
         "storage": {"root": f"file://{tmp_path}/batches"},
-        "batch_size": dice.randint(1, 50),
+        "batch_size": rng.randint(1, 50),
     }
-    with Focus(pages, always={"cursor": slow(0.02)}) as focus:
-        config = {**focus.settings, "batch_config": batch}
-        records = crash_until_done(tmp_path, focus, dice, config)
-    assert warehouse(records) == expected(pages)
+    with FakeFocus(pages, always={"cursor": slow(0.02)}) as focus:
+        records = run_with_crashes(tap, focus, rng, batch_config=batch)
+
+    assert last_versions(records) == last_versions(recordings_in(pages))
 
 
-@case(6)
-@pytest.mark.parametrize("lines", [1, 2, 25, 26, 27, 60, 110])
-def test_what_is_read_again_after_a_kill_is_one_page_at_most(tmp_path: Path, lines: int) -> None:
-    pages = {
-        (None if n == 0 else f"c{n}"): page(
-            [recording(n * 25 + k, pad="x" * 2000) for k in range(25)], f"c{n + 1}"
-        )
-        for n in range(6)
-    }
-    pages["c6"] = page([], "c6")
-    with Focus(pages) as focus:
-        with running(tmp_path, focus.settings) as tap:
-            out = [tap.line() for _ in range(lines)]
-            tap.process.kill()
-            out += tap.rest()
-        whole = [json.loads(line) for line in out if line.endswith(b"\n")]
-        states = [place for place, m in enumerate(whole) if m["type"] == "STATE"]
-        state = whole[states[-1]]["value"] if states else {}
-        seen = {m["record"]["interactionId"] for m in whole if m["type"] == "RECORD"}
-        with running(tmp_path, focus.settings, state) as tap:
-            again = [json.loads(line) for line in tap.rest()]
-    resumed = [m["record"]["interactionId"] for m in again if m["type"] == "RECORD"]
-    assert seen | set(resumed) == set(range(150))
-    assert len(seen & set(resumed)) <= 25
-
-
-@case(7)
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("moment", ["waiting", "downloading", "logging in", "writing"])
-def test_a_signal_stops_the_tap_within_five_seconds(
-    tmp_path: Path, moment: str, number: int, code: int
+@guarantee("resume-after-kill")
+@pytest.mark.parametrize("lines_before_kill", [1, 2, 25, 26, 27, 60, 110])
+def test_at_most_one_page_is_written_again_after_a_kill(
+    tap: TapRunner, lines_before_kill: int
 ) -> None:
-    faults: Any = {
-        "waiting": {"cursor": [_well, status(503, Retry_After="50")]},
-        "downloading": {"cursor": [_well, slow(50)]},
-        "logging in": {"login": [slow(50)]},
-        "writing": {},
-    }[moment]
-    with Focus(feed(200, 200), **faults) as focus:
-        config = {**focus.settings, "page_size": 200}
-        with running(tmp_path, config) as tap:
-            if moment in {"waiting", "downloading"}:
-                lines = [tap.line() for _ in range(202)]
-                assert b'"STATE"' in lines[-1]
-                _until(lambda: len(focus.queries) == 2)
-            elif moment == "logging in":
-                tap.line()
-                _until(lambda: len(focus.logins) == 1)
-            else:
-                tap.line()
-            assert tap.stop(number) < 5
-            assert tap.process.returncode == code
-            log = tap.log.read_text()
-    assert f"Stopped by signal {int(number)}" in log
-    assert "Traceback" not in log
-    assert "ERROR" not in log
+    with FakeFocus(feed(*[25] * 6, transcriptSnippet="x" * 2000)) as focus:
+        with tap.start(config=focus.settings) as process:
+            lines = [process.read_line() for _ in range(lines_before_kill)]
+            process.process.kill()
+            lines += process.read_rest()
+        messages = whole_messages([line for line in lines if line.endswith(b"\n")])
+        states = [message["value"] for message in messages if message["type"] == "STATE"]
+        resumed = tap(config=focus.settings, state=states[-1] if states else {})
+
+    before = {m["record"]["interactionId"] for m in messages if m["type"] == "RECORD"}
+    assert before | set(resumed.ids) == set(range(1, 151))
+    assert len(before & set(resumed.ids)) <= 25
 
 
-@case(7)
-def test_a_signal_stops_a_tap_whose_output_nobody_reads(tmp_path: Path) -> None:
-    with Focus(feed(500)) as focus, running(tmp_path, focus.settings) as tap:
-        tap.line()
-        time.sleep(0.5)  # until the pipe is full
-        began = time.monotonic()
-        tap.process.send_signal(signal.SIGTERM)
-        assert tap.process.wait(10) == 143
-        assert time.monotonic() - began < 5
+MOMENTS: dict[str, list[Fault]] = {
+    "waiting": [ok, status(503, Retry_After="50")],
+    "downloading": [ok, slow(50)],
+    "writing": [],
+}
+"""What the tap does when the signal arrives, and the responses that lead to it."""
 
 
-@case(8)
-def test_a_reader_that_goes_away_ends_the_tap_without_a_flood(tmp_path: Path) -> None:
-    with Focus(feed(500, 500)) as focus, running(tmp_path, focus.settings) as tap:
-        tap.line()
-        assert tap.process.stdout is not None
-        tap.process.stdout.close()
-        assert tap.process.wait(10) == os.EX_IOERR
-        log = tap.log.read_text()
-    assert log.count("ERROR") == 1
-    assert "Standard output takes no more lines" in log
-    assert "Traceback" not in log
-    assert len(log.splitlines()) < 15
+@timing
+@guarantee("stop-on-signal")
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_signal_stops_the_tap_within_five_seconds(
+    tap: TapRunner, moment: str, signal_number: int
+) -> None:
+    with (
+        FakeFocus(feed(200, 200), cursor=MOMENTS[moment]) as focus,
+        tap.start(config={**focus.settings, "page_size": 200}) as process,
+    ):
+        process.read_line()
+        if moment != "writing":
+            lines = [process.read_line() for _ in range(201)]
+            assert b'"STATE"' in lines[-1]
+            wait_until(lambda: len(focus.queries) == 2)
+        seconds = process.stop(signal_number)
+
+    assert process.process.returncode == EXIT_CODES[signal.Signals(signal_number)]
+    assert seconds < 5
+    assert "Traceback" not in process.log
+    assert "ERROR" not in process.log
 
 
-def _well(handler: Any, body: bytes) -> None:
-    handler.send(200, body)
+@timing
+@guarantee("stop-on-signal")
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_a_login_within_five_seconds(tap: TapRunner, signal_number: int) -> None:
+    with (
+        FakeFocus(feed(2), login=[slow(50)]) as focus,
+        tap.start(config=focus.settings) as process,
+    ):
+        process.read_line()
+        wait_until(lambda: len(focus.logins) == 1)
+        seconds = process.stop(signal_number)
+
+    assert process.process.returncode == EXIT_CODES[signal.Signals(signal_number)]
+    assert seconds < 5
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+@timing
+@guarantee("stop-on-signal")
+def test_a_signal_stops_a_tap_whose_output_is_not_read(tap: TapRunner) -> None:
+    with FakeFocus(feed(500)) as focus, tap.start(config=focus.settings) as process:
+        process.read_line()
+        time.sleep(0.5 * SLOWNESS)  # until the pipe is full
+        started = time.monotonic()
+        process.process.send_signal(signal.SIGTERM)
+        exit_code = process.process.wait(TIMEOUT)
+        seconds = time.monotonic() - started
+
+    assert exit_code == 143
+    assert seconds < 5

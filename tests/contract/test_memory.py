@@ -1,50 +1,46 @@
-"""What the tap holds in memory, as the operating system tells it of the finished process."""
+"""The peak memory of a run, as the operating system reports it for the finished process."""
 
 from __future__ import annotations
 
 import gzip
 import io
-import json
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_focus.api.client import MAX_BODY_BYTES
-from tests.conftest import BIN, clean_environment
-from tests.helpers.fake_focus import Focus, answering, feed, recording
+from tests.helpers import guarantee
+from tests.helpers.fake_focus import FakeFocus, feed, gzipped, page, respond
+from tests.helpers.runner import TAP, Run, run_command, settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.helpers.fake_focus import Fault, Handler
+    from tests.helpers.runner import TapRunner
 
 MIB = 1 << 20
 
-# From a small process: Linux counts for a process what the one that started it held.
-MEASURED = """
+MAX_BODY_BYTES = 128 * MIB
+"""The documented limit of a decompressed response."""
+
+# A small process in between: Linux counts the memory of the parent as memory of a new process.
+MEASURE = """
 import resource, subprocess, sys
-code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
-print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+exit_code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(exit_code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
+MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
-def peak_memory(folder: Path, config: dict[str, Any]) -> tuple[int, int, str]:
-    """Run the tap; return its exit code, its peak resident memory in bytes, and its log."""
-    (folder / "config.json").write_text(json.dumps(config))
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, str(BIN / "tap-focus"), "--config", "config.json"],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=clean_environment(),
-    )
-    code, kibibytes = done.stdout.split()
-    return int(code), int(kibibytes) * 1024, done.stderr
+def measure(tap: TapRunner, config: dict[str, Any]) -> tuple[Run, int]:
+    """Run the tap. Return the run, without its output, and its peak memory in bytes."""
+    command = [TAP, *tap.file_options(config=config)]
+    run = run_command(sys.executable, "-c", MEASURE, *command, folder=tap.folder)
+    exit_code, peak = run.out.split()
+    return Run(int(exit_code), "", run.log), int(peak) * MAXRSS_UNIT
 
 
-def bomb(size: int) -> bytes:
-    """Compress a recording of so many bytes of text, without ever holding them."""
+def compressed_bomb(size: int) -> bytes:
+    """Return a compressed page with a text of this size, made in little memory."""
     out = io.BytesIO()
     with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=9) as file:
         file.write(b'{"nextCursorId": "a", "recordings": [{"interactionId": 1, "x": "')
@@ -54,63 +50,79 @@ def bomb(size: int) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.case(24)
-def test_a_gzip_bomb_is_refused_with_memory_bounded(tmp_path: Path) -> None:
-    body = bomb(1024 * MIB)
-    assert len(body) < 3 * MIB
-    whole = answering(body, Content_Encoding="gzip")
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    return compressed_bomb(1024 * MIB)
 
-    def in_chunks(handler: Any, _: bytes) -> None:
+
+def in_one_piece(body: bytes) -> Fault:
+    return respond(body, Content_Encoding="gzip")
+
+
+def in_one_chunk(body: bytes) -> Fault:
+    def fault(handler: Handler, _: bytes) -> None:
         handler.send_response(200)
         handler.send_header("Content-Encoding", "gzip")
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
-        handler.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+        handler.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
 
-    for fault in (whole, in_chunks):
-        with Focus(feed(1), cursor=[fault]) as focus:
-            code, memory, log = peak_memory(tmp_path, focus.settings)
-            assert code == 78
-            assert f"more than {MAX_BODY_BYTES // MIB} MiB" in log
-            assert "page_size" in log
-            assert memory < MAX_BODY_BYTES + 128 * MIB
+    return fault
 
 
-@pytest.mark.case(24)
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [(b"Connection: close\r\n\r\n", 78), (b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", 75)],
-)
-def test_a_body_without_end_is_refused_with_memory_bounded(
-    tmp_path: Path, header: bytes, expected: int
+@guarantee("bound-response-memory")
+@pytest.mark.parametrize("send", [in_one_piece, in_one_chunk])
+def test_a_compressed_bomb_is_rejected_with_bounded_memory(
+    tap: TapRunner, bomb: bytes, send: Any
 ) -> None:
-    def without_end(handler: Any, _: bytes) -> None:
+    with FakeFocus(feed(1), cursor=[send(bomb)]) as focus:
+        run, peak = measure(tap, focus.settings)
+
+    assert run.exit_code == 78
+    assert f"{MAX_BODY_BYTES // MIB} MiB" in run.log
+    assert "page_size" in run.log
+    assert peak < MAX_BODY_BYTES + 128 * MIB
+
+
+@guarantee("bound-response-memory")
+@pytest.mark.parametrize(
+    ("header", "exit_code"),
+    [(b"Connection: close\r\n\r\n", 78), (b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", 75)],
+    ids=["until the connection closes", "in a chunk"],
+)
+def test_an_endless_body_is_rejected_with_bounded_memory(
+    tap: TapRunner, header: bytes, exit_code: int
+) -> None:
+    def endless(handler: Handler, _: bytes) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + header)
         for _mebibyte in range(1024):
             handler.wfile.write(b"x" * MIB)
 
-    with Focus(feed(1), cursor=[without_end]) as focus:
-        code, memory, _ = peak_memory(tmp_path, {**focus.settings, "max_retries": 1})
-    assert code == expected
-    assert memory < MAX_BODY_BYTES + 128 * MIB
+    with FakeFocus(feed(1), cursor=[endless]) as focus:
+        run, peak = measure(tap, settings(focus, requests=1))
+
+    assert run.exit_code == exit_code
+    assert peak < MAX_BODY_BYTES + 128 * MIB
 
 
-@pytest.mark.case(27)
-def test_memory_does_not_grow_with_the_feed(tmp_path: Path) -> None:
-    def memory_of(pages: int) -> int:
-        bodies = {
-            (None if n == 0 else f"c{n}"): json.dumps(
-                {
-                    "recordings": [recording(n * 100 + k, pad="x" * 500) for k in range(100)],
-                    "nextCursorId": f"c{n + 1}",
-                }
-            ).encode()
-            for n in range(pages)
-        }
-        bodies[f"c{pages}"] = b'{"recordings": [], "nextCursorId": "end"}'
-        with Focus(bodies) as focus:
-            code, memory, _ = peak_memory(tmp_path, focus.settings)
-        assert code == 0
-        return memory
+@guarantee("bound-response-memory")
+def test_deep_nesting_does_not_multiply_the_memory(tap: TapRunner) -> None:
+    body = b'{"recordings": [%b], "nextCursorId": "a"}' % b",".join(
+        b'{"interactionId": %d, "new": [%b]}' % (n, b",".join([b"[]"] * 300_000)) for n in range(40)
+    )
+    with FakeFocus({None: body, "a": page([], "a")}, cursor=[gzipped]) as focus:
+        run, peak = measure(tap, {**focus.settings, "request_timeout": 60})
 
-    assert memory_of(300) - memory_of(20) < 12 * MIB
+    assert run.exit_code == 0, run.log
+    assert peak < 600 * MIB
+
+
+@guarantee("bound-feed-memory")
+def test_memory_does_not_grow_with_the_feed(tap: TapRunner) -> None:
+    def peak_of(pages: int) -> int:
+        with FakeFocus(feed(*[100] * pages, pad="x" * 500)) as focus:
+            run, peak = measure(tap, focus.settings)
+        assert run.exit_code == 0
+        return peak
+
+    assert peak_of(300) - peak_of(20) < 12 * MIB

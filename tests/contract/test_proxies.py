@@ -1,4 +1,4 @@
-"""Proxies from the environment: the installed `tap-focus` through a tunnel to a Focus over TLS."""
+"""Proxies from the environment."""
 
 from __future__ import annotations
 
@@ -12,39 +12,36 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from tests.helpers.assertions import assert_ends, ids, settings
-from tests.helpers.fake_focus import KEY, Focus, drip, feed
+from tests.helpers import SLOWNESS, guarantee, timing
+from tests.helpers.assertions import assert_fails
+from tests.helpers.fake_focus import ACCOUNT, FakeFocus, drip, feed
+from tests.helpers.runner import max_retries, settings
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
-    from collections.abc import Callable
     from pathlib import Path
 
     from typing_extensions import Self
 
-    from tests.conftest import Run
-
-    Tap = Callable[..., Run]
-
-case = pytest.mark.case
+    from tests.helpers.runner import TapRunner
 
 
 class Tunnel:
-    """A proxy that connects where it is asked to, by HTTP or by SOCKS 5.
+    """A proxy that connects to the requested address, by HTTP or by SOCKS 5.
 
     Attributes:
-        asked: the hosts and ports.
+        targets: the requested addresses, as `host:port`.
     """
 
-    def __init__(self, scheme: str, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, scheme: str, tls: ssl.SSLContext) -> None:
         self._scheme = scheme
         self._tls = tls if scheme == "https" else None
         self._loop = asyncio.new_event_loop()
-        self.asked: list[str] = []
+        self.targets: list[str] = []
 
     def __enter__(self) -> Self:
-        begun = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
-        self._server = self._loop.run_until_complete(begun)
+        start = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        self._server = self._loop.run_until_complete(start)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         return self
@@ -61,17 +58,16 @@ class Tunnel:
         self._loop.close()
 
     @property
-    def environment(self) -> dict[str, str]:
-        port = self._server.sockets[0].getsockname()[1]
-        return {"HTTPS_PROXY": f"{self._scheme}://127.0.0.1:{port}", "NO_PROXY": "", "no_proxy": ""}
+    def url(self) -> str:
+        return f"{self._scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
-        greet = self._socks if self._scheme.startswith("socks") else self._connect
+        handshake = self._socks if self._scheme.startswith("socks") else self._connect
         with suppress(OSError, asyncio.IncompleteReadError):
-            host, port = await greet(reader, writer)
-            self.asked.append(f"{host}:{port}")
-            there = await asyncio.open_connection(host, port)
-            await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
+            host, port = await handshake(reader, writer)
+            self.targets.append(f"{host}:{port}")
+            target = await asyncio.open_connection(host, port)
+            await asyncio.gather(copy(reader, target[1]), copy(target[0], writer))
 
     @staticmethod
     async def _connect(reader: StreamReader, writer: StreamWriter) -> tuple[str, int]:
@@ -85,16 +81,16 @@ class Tunnel:
         _, methods = await reader.readexactly(2)
         await reader.readexactly(methods)
         writer.write(b"\5\0")
-        *_, kind = await reader.readexactly(4)
-        size = 4 if kind == 1 else (await reader.readexactly(1))[0]
+        *_, address_type = await reader.readexactly(4)
+        size = 4 if address_type == 1 else (await reader.readexactly(1))[0]
         address = await reader.readexactly(size)
-        host = ".".join(map(str, address)) if kind == 1 else address.decode()
+        host = ".".join(map(str, address)) if address_type == 1 else address.decode()
         port = int.from_bytes(await reader.readexactly(2), "big")
         writer.write(b"\5\0\0\1" + bytes(6))
         return host, port
 
 
-async def pump(reader: StreamReader, writer: StreamWriter) -> None:
+async def copy(reader: StreamReader, writer: StreamWriter) -> None:
     with suppress(OSError):
         while part := await reader.read(1 << 16):
             writer.write(part)
@@ -102,9 +98,30 @@ async def pump(reader: StreamReader, writer: StreamWriter) -> None:
     writer.close()
 
 
+class BrokenProxy(FakeFocus):
+    """A proxy that records the first line of each request, and responds with nothing or drips."""
+
+    def __init__(self, *, drips: bool = False) -> None:
+        super().__init__({})
+        self.request_lines: list[list[bytes]] = []
+        self._drips = drips
+
+    def finish_request(self, request: Any, _: Any) -> None:
+        self.request_lines.append(request.recv(1000).split()[:2])
+        if self._drips:
+            request.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while True:
+                request.sendall(b"x")
+                time.sleep(0.1)
+
+    @property
+    def proxy_url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
 @pytest.fixture
 def tls(tmp_path: Path) -> ssl.SSLContext:
-    """Of a server on this machine, whose authority is in the file ca.pem."""
+    """TLS for servers on this machine. The certificate authority is in the file ca.pem."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -112,68 +129,70 @@ def tls(tmp_path: Path) -> ssl.SSLContext:
     return context
 
 
-@case(18, 23)
+@timing
+@guarantee("enforce-deadlines", "restrict-connections")
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
-def test_a_tunnel_carries_the_feed_and_a_drip_through_it_meets_its_deadline(
-    tap: Tap, tmp_path: Path, tls: ssl.SSLContext, scheme: str
+def test_a_response_that_drips_through_a_tunnel_meets_a_deadline(
+    tap: TapRunner, tmp_path: Path, tls: ssl.SSLContext, scheme: str
 ) -> None:
-    with Focus(feed(300), cursor=[drip]) as focus, Tunnel(scheme, tls) as tunnel:
+    with FakeFocus(feed(300), cursor=[drip]) as focus, Tunnel(scheme, tls) as tunnel:
         focus.socket = tls.wrap_socket(focus.socket, server_side=True)
+        url = focus.url.replace("http:", "HTTPS:")
+        run = tap(
+            config={**focus.settings, "api_url": url, "request_timeout": 0.5},
+            environment={
+                "HTTPS_PROXY": tunnel.url,
+                "REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem"),
+            },
+        )
+
+    assert (run.exit_code, len(run.ids)) == (0, 300), run.log
+    assert focus.cursors.count(None) >= 2
+    assert focus.waits("cursor")[0] < 15 * SLOWNESS
+    assert set(tunnel.targets) == {f"127.0.0.1:{focus.server_port}"}
+
+
+@guarantee("restrict-connections")
+def test_a_proxy_without_a_host_ends_the_run(tap: TapRunner) -> None:
+    run = tap(config={**ACCOUNT, "region": "uk"}, environment={"HTTPS_PROXY": "http://"})
+
+    assert_fails(run, 78, "HTTPS_PROXY")
+
+
+@guarantee("restrict-connections")
+def test_a_proxy_is_never_used_for_localhost(tap: TapRunner) -> None:
+    with BrokenProxy() as proxy, FakeFocus(feed(2)) as focus:
+        names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+        run = tap(config=settings(focus), environment=dict.fromkeys(names, proxy.proxy_url))
+
+    assert (run.exit_code, run.ids) == (0, [1, 2])
+    assert proxy.request_lines == []
+
+
+@guarantee("restrict-connections")
+def test_a_proxy_is_used_for_https(tap: TapRunner) -> None:
+    with BrokenProxy() as proxy:
+        url = "https://focus.example.com/api"
+        config = {**ACCOUNT, "api_url": url, "max_retries": max_retries(requests=1)}
+        run = tap(config=config, environment={"HTTPS_PROXY": proxy.proxy_url})
+
+    assert_fails(run, 75, "focus.example.com")
+    assert proxy.request_lines == [[b"CONNECT", b"focus.example.com:443"]]
+
+
+@timing
+@guarantee("enforce-deadlines", "restrict-connections")
+def test_a_proxy_that_drips_meets_a_deadline(tap: TapRunner) -> None:
+    with BrokenProxy(drips=True) as proxy:
         config = {
-            **focus.settings,
-            "api_url": focus.url.replace("http:", "HTTPS:"),
-            "request_timeout": 0.5,
+            **ACCOUNT,
+            "region": "uk",
+            "request_timeout": 0.4,
+            "max_retries": max_retries(requests=1),
         }
-        environment = {**tunnel.environment, "REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem")}
-        began = time.monotonic()
-        run = tap(config=config, environment=environment)
-        assert time.monotonic() - began < 15
-    assert (run.code, len(ids(run))) == (0, 300), run.log
-    assert run.log.count("no answer in time") == 1
-    assert set(tunnel.asked) == {f"127.0.0.1:{focus.server_port}"}
+        started = time.monotonic()
+        run = tap(config=config, environment={"HTTPS_PROXY": proxy.proxy_url})
+        seconds = time.monotonic() - started
 
-
-@case(23)
-def test_a_proxy_that_is_none_ends_at_once(tap: Tap) -> None:
-    account = {"region": "uk", "api_key": KEY, "username": "u", "client_id": 7}
-    environment = {"HTTPS_PROXY": "http://", "NO_PROXY": "", "no_proxy": ""}
-    run = tap(config=account, environment=environment)
-    assert_ends(run, 78, "HTTPS_PROXY")
-
-
-@case(23)
-def test_a_proxy_from_the_environment_is_used_for_https_and_never_for_loopback(tap: Tap) -> None:
-    asked = []
-
-    class Proxy(Focus):
-        def finish_request(self, request: Any, _: Any) -> None:
-            asked.append(request.recv(1000).split()[:2])
-
-    with Proxy({}) as proxy, Focus(feed(2)) as focus:
-        url = f"http://127.0.0.1:{proxy.server_port}"
-        environment = {"HTTP_PROXY": url, "HTTPS_PROXY": url, "ALL_PROXY": url, "NO_PROXY": ""}
-        assert ids(tap(config=settings(focus), environment=environment)) == [1, 2]
-        assert asked == []
-        config = settings(focus, api_url="https://focus.example.com/api", max_retries=1)
-        assert_ends(tap(config=config, environment=environment), 75, "the connection failed")
-    assert asked == [[b"CONNECT", b"focus.example.com:443"]]
-
-
-@case(18, 23)
-def test_a_proxy_that_drips_meets_a_deadline(tap: Tap) -> None:
-    class Proxy(Focus):
-        def finish_request(self, request: Any, _: Any) -> None:
-            request.recv(1000)
-            request.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-            while True:
-                request.sendall(b"x")
-                time.sleep(0.1)
-
-    with Proxy({}) as proxy:
-        environment = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.server_port}", "NO_PROXY": ""}
-        account = {"api_key": KEY, "username": "u", "client_id": 7}
-        config = {**account, "region": "uk", "request_timeout": 0.4, "max_retries": 1}
-        began = time.monotonic()
-        run = tap(config=config, environment=environment)
-        assert time.monotonic() - began < 8
-    assert_ends(run, 75, "failed 1 times")
+    assert_fails(run, 75, "uk.focus.subphonic.ai")
+    assert seconds < 8 * SLOWNESS

@@ -1,51 +1,79 @@
-"""What the SDK offers to `tap-focus`: selection, stream maps, flattening and batches."""
+"""Features of the SDK: selection, stream maps, flattening and batches."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.helpers.assertions import cursor_of, without_tap_fields
+from tests.helpers.assertions import assert_fails, cursor_of, without_tap_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from tap_focus.sandbox import Sandbox
-    from tests.conftest import Run
-
-    Tap = Callable[..., Run]
+    from tests.helpers.runner import Run, TapRunner
 
 
-def test_deselected_properties_do_not_leave(tap: Tap, sandbox: Sandbox) -> None:
-    catalog = json.loads(tap("--discover").out)
-    for entry in catalog["streams"][1]["metadata"]:
-        if entry["breadcrumb"][-1:] in (["transcriptSnippet"], ["endpoints"]):
+def deselect(catalog: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Deselect properties of `recordings` in a catalog. Without names, deselect the stream."""
+    (stream,) = [s for s in catalog["streams"] if s["tap_stream_id"] == "recordings"]
+    breadcrumbs = [["properties", name] for name in names] or [[]]
+    for entry in stream["metadata"]:
+        if entry["breadcrumb"] in breadcrumbs:
             entry["metadata"]["selected"] = False
-    run = tap(config=sandbox.settings, catalog=catalog)
-    gone = {"transcriptSnippet", "endpoints"}
-    assert not gone & run.messages[0]["schema"]["properties"].keys()
-    assert not any(gone & record.keys() for record in run.records)
+    return catalog
+
+
+def batches_in(folder: Path, **options: Any) -> dict[str, Any]:
+    """Return a `batch_config`."""
+    return {
+        "encoding": {"format": "jsonl"},
+        "storage": {"root": f"file://{folder}/batches"},
+        **options,
+    }
+
+
+def read_batch(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the records of a BATCH message."""
+    records = []
+    for url in message["manifest"]:
+        with gzip.open(unquote(urlsplit(url).path), "rt", encoding="utf-8") as lines:
+            records += [json.loads(line) for line in lines]
+    return records
+
+
+def records_in_batches(run: Run) -> list[dict[str, Any]]:
+    return [record for message in run.of_type("BATCH") for record in read_batch(message)]
+
+
+def test_deselected_properties_are_not_written(
+    tap: TapRunner, sandbox: Sandbox, catalog: dict[str, Any]
+) -> None:
+    names = {"transcriptSnippet", "endpoints"}
+    run = tap(config=sandbox.settings, catalog=deselect(catalog, *names))
+
+    assert run.exit_code == 0
+    assert not names & run.messages[0]["schema"]["properties"].keys()
+    assert len(run.records) == 250
+    assert not any(names & record.keys() for record in run.records)
     assert cursor_of(run.state)
 
 
-def test_a_deselected_stream_is_not_read(tap: Tap, sandbox: Sandbox) -> None:
-    catalog = json.loads(tap("--discover").out)
-    for entry in catalog["streams"][1]["metadata"]:
-        if entry["breadcrumb"] == []:
-            entry["metadata"]["selected"] = False
-    run = tap(config=sandbox.settings, catalog=catalog)
-    assert (run.code, run.out) == (0, "")
-    assert not sandbox.requests
+def test_a_deselected_stream_is_not_requested(
+    tap: TapRunner, sandbox: Sandbox, catalog: dict[str, Any]
+) -> None:
+    run = tap(config=sandbox.settings, catalog=deselect(catalog))
+
+    assert (run.exit_code, run.out) == (0, "")
+    assert sandbox.requests == []
 
 
-def test_stream_maps_filter_rename_and_hash(tap: Tap, sandbox: Sandbox) -> None:
+def test_stream_maps_filter_rename_hash_and_compute(tap: TapRunner, sandbox: Sandbox) -> None:
     maps = {
         "recordings": {
             "__alias__": "calls",
@@ -55,9 +83,10 @@ def test_stream_maps_filter_rename_and_hash(tap: Tap, sandbox: Sandbox) -> None:
         }
     }
     run = tap(config={**sandbox.settings, "stream_maps": maps})
+
     teams = [recording for recording in sandbox.feed() if recording["type"] == "teams"]
-    assert run.code == 0
-    assert {message["stream"] for message in run.of("RECORD")} == {"calls"}
+    assert run.exit_code == 0
+    assert {message["stream"] for message in run.of_type("RECORD")} == {"calls"}
     assert [record["transcriptSnippet"] for record in run.records] == [
         hashlib.md5((r["transcriptSnippet"] or "").encode(), usedforsecurity=False).hexdigest()
         for r in teams
@@ -67,70 +96,83 @@ def test_stream_maps_filter_rename_and_hash(tap: Tap, sandbox: Sandbox) -> None:
     )
 
 
-def test_the_bookmark_moves_also_when_a_stream_map_drops_every_record(
-    tap: Tap, sandbox: Sandbox
+def test_the_bookmark_advances_when_a_stream_map_drops_every_record(
+    tap: TapRunner, sandbox: Sandbox
 ) -> None:
     maps = {"recordings": {"__filter__": "bool(False)"}}
     run = tap(config={**sandbox.settings, "stream_maps": maps})
-    assert run.records == []
-    assert tap(config=sandbox.settings, state=run.state).records == []
+    next_run = tap(config=sandbox.settings, state=run.state)
+
+    assert (run.exit_code, run.records) == (0, [])
+    assert (next_run.exit_code, next_run.records) == (0, [])
 
 
-def test_flattening_takes_objects_apart(tap: Tap, sandbox: Sandbox) -> None:
+def test_flattened_records_match_their_schema(tap: TapRunner, sandbox: Sandbox) -> None:
     config = {**sandbox.settings, "flattening_enabled": True, "flattening_max_depth": 2}
     run = tap(config=config)
-    assert run.code == 0
-    assert [record["interactionId"] for record in run.records] == [
-        recording["interactionId"] for recording in sandbox.feed()
-    ]
-    schema = Draft202012Validator(run.messages[0]["schema"])
+
+    assert run.exit_code == 0
+    assert run.ids == [recording["interactionId"] for recording in sandbox.feed()]
+    schema = run.messages[0]["schema"]
+    validator = Draft202012Validator(schema)
     for record in run.records:
-        schema.validate(record)
-        assert record.keys() == run.messages[0]["schema"]["properties"].keys()
-    flat, nested = run.records[-1], sandbox.feed()[-1]
-    assert json.loads(flat["endpoints"]) == nested["endpoints"]
-    assert json.loads(flat["optional"]) == nested["optional"]
+        validator.validate(record)
+        assert record.keys() == schema["properties"].keys()
+    for name in ("endpoints", "optional"):
+        assert json.loads(run.records[-1][name]) == sandbox.feed()[-1][name]
 
 
-def test_batch_files_hold_every_record_and_the_state_waits_for_them(
-    tap: Tap, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    batch = {
-        "encoding": {"format": "jsonl"},
-        "storage": {"root": f"file://{tmp_path}/batches"},
-        "batch_size": 70,
+def test_batch_files_contain_every_record(tap: TapRunner, sandbox: Sandbox, tmp_path: Path) -> None:
+    batch = batches_in(tmp_path, batch_size=70)
+    run = tap(config={**sandbox.settings, "page_size": 30, "batch_config": batch})
+
+    assert run.message_counts == {"SCHEMA": 1, "BATCH": 4, "STATE": 5}
+    assert {json.dumps(message["encoding"]) for message in run.of_type("BATCH")} == {
+        '{"format": "jsonl", "compression": "gzip"}'
     }
-    config = {**sandbox.settings, "page_size": 30, "batch_config": batch}
-    run = tap(config=config)
-    assert run.kinds == {"SCHEMA": 1, "BATCH": 4, "STATE": 5}
-    out: list[dict[str, Any]] = []
+    assert [without_tap_fields(record) for record in records_in_batches(run)] == sandbox.feed()
+
+
+def test_no_state_advances_past_a_record_that_is_in_no_batch(
+    tap: TapRunner, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    batch = batches_in(tmp_path, batch_size=70)
+    run = tap(config={**sandbox.settings, "page_size": 30, "batch_config": batch})
+
+    assert len(run.states) == 5
+    everything = {recording["interactionId"] for recording in sandbox.feed()}
+    written: set[int] = set()
     for message in run.messages:
         if message["type"] == "BATCH":
-            assert message["encoding"] == {"format": "jsonl", "compression": "gzip"}
-            out += [record for file in message["manifest"] for record in lines_of(file)]
+            written |= {record["interactionId"] for record in read_batch(message)}
         elif message["type"] == "STATE":
-            rest = tap(config={**sandbox.settings}, state=message["value"])
-            reached = {record["interactionId"] for record in out + rest.records}
-            assert reached == {recording["interactionId"] for recording in sandbox.feed()}
-    assert [without_tap_fields(record) for record in out] == sandbox.feed()
-    again = tap(config=config, state=run.state)
-    assert again.kinds == {"SCHEMA": 1, "STATE": 2}  # the one that was given, and the newest
-
-    batch["storage"] = {"root": "file:///proc/nowhere"}
-    nowhere = tap(config=config)
-    assert (nowhere.code, len(nowhere.errors)) == (73, 1)
-    assert "batch_config's storage.root" in nowhere.errors[0]
-    assert "Up to date" not in nowhere.log
+            resumed = tap(config=sandbox.settings, state=message["value"])
+            assert written | set(resumed.ids) == everything
 
 
-def test_batch_files_hold_what_record_messages_would(
-    tap: Tap, sandbox: Sandbox, tmp_path: Path
+def test_a_run_in_batch_mode_that_is_up_to_date_writes_no_batch(
+    tap: TapRunner, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    batch = {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": f"file://{tmp_path}/batches"},
-        "batch_size": 40,
-    }
+    config = {**sandbox.settings, "batch_config": batches_in(tmp_path)}
+    run = tap(config=config, state=tap(config=config).state)
+
+    # The first of the two states is the one that was given.
+    assert run.message_counts == {"SCHEMA": 1, "STATE": 2}
+
+
+def test_a_folder_for_batches_that_cannot_be_written_ends_the_run(
+    tap: TapRunner, sandbox: Sandbox
+) -> None:
+    batch = batches_in(Path("/proc/nowhere"))
+    run = tap(config={**sandbox.settings, "batch_config": batch})
+
+    assert_fails(run, 73, "batch_config", "storage.root")
+    assert "Up to date" not in run.log
+
+
+def test_batch_files_contain_what_record_messages_would(
+    tap: TapRunner, sandbox: Sandbox, tmp_path: Path, catalog: dict[str, Any]
+) -> None:
     maps = {
         "recordings": {
             "__filter__": "type == 'teams'",
@@ -138,55 +180,64 @@ def test_batch_files_hold_what_record_messages_would(
             "thirdPartyId": "md5(thirdPartyId)",
         }
     }
-    catalog = json.loads(tap("--discover").out)
-    for entry in catalog["streams"][1]["metadata"]:
-        if entry["breadcrumb"][-1:] == ["endpoints"]:
-            entry["metadata"]["selected"] = False
-    config = {**sandbox.settings, "stream_maps": maps, "flattening_enabled": True}
-    config["flattening_max_depth"] = 1
-    records = [without_tap_fields(each) for each in tap(config=config, catalog=catalog).records]
-    batches = tap(config={**config, "batch_config": batch}, catalog=catalog)
-    files = [file for message in batches.of("BATCH") for file in message["manifest"]]
-    out = [record for file in files for record in lines_of(file)]
-    assert [without_tap_fields(record) for record in out] == records
-    assert 0 < len(records) < 250
-    assert not {"transcriptSnippet", "endpoints"} & records[0].keys()
+    config = {
+        **sandbox.settings,
+        "stream_maps": maps,
+        "flattening_enabled": True,
+        "flattening_max_depth": 1,
+    }
+    catalog = deselect(catalog, "endpoints")
+    plain = tap(config=config, catalog=catalog)
+    batched = tap(config={**config, "batch_config": batches_in(tmp_path)}, catalog=catalog)
 
-    twice = {"recordings": {}, "copies": {"__source__": "recordings"}}
-    refused = tap(config={**sandbox.settings, "stream_maps": twice, "batch_config": batch})
-    assert refused.code == 1
-    assert "batch_config: stream_maps make several streams of recordings" in refused.log
-    incomplete = tap(config={**sandbox.settings, "batch_config": {"encoding": {"format": "jsonl"}}})
-    assert incomplete.errors[0] == "batch_config: needs encoding.format and storage.root"
+    assert [without_tap_fields(record) for record in records_in_batches(batched)] == [
+        without_tap_fields(record) for record in plain.records
+    ]
+    assert 0 < len(plain.records) < 250
+    assert not {"transcriptSnippet", "endpoints"} & plain.records[0].keys()
+
+
+def test_stream_maps_that_make_two_streams_are_rejected_in_batch_mode(
+    tap: TapRunner, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    maps = {"recordings": {}, "copies": {"__source__": "recordings"}}
+    config = {**sandbox.settings, "stream_maps": maps, "batch_config": batches_in(tmp_path)}
+    run = tap(config=config)
+
+    assert_fails(run, 1, "batch_config", "stream_maps", "recordings")
+
+
+def test_an_incomplete_batch_config_is_rejected(tap: TapRunner, sandbox: Sandbox) -> None:
+    run = tap(config={**sandbox.settings, "batch_config": {"encoding": {"format": "jsonl"}}})
+
+    assert_fails(run, 1, "batch_config: ", "storage.root")
+    assert sandbox.requests == []
 
 
 @pytest.mark.parametrize("expression", ["float(transcriptSnippet)", "1/0", "config['nope']", "("])
-def test_an_expression_that_fails_is_a_line_without_the_records_values(
-    tap: Tap, sandbox: Sandbox, expression: str
+def test_an_expression_of_a_stream_map_that_fails_ends_the_run(
+    tap: TapRunner, sandbox: Sandbox, expression: str
 ) -> None:
     maps = {"recordings": {"type": expression}}
     run = tap(config={**sandbox.settings, "stream_maps": maps})
-    assert run.code == 1
-    assert "stream_maps: " in run.log
-    assert "Traceback" not in run.log
+
+    assert_fails(run, 1, "stream_maps")
 
 
-def test_a_catalog_cannot_change_how_the_feed_is_read(tap: Tap, sandbox: Sandbox) -> None:
-    first = tap(config=sandbox.settings)
-    catalog = json.loads(tap("--discover").out)
-    entry = catalog["streams"][1]
-    entry |= {"replication_method": "FULL_TABLE", "replication_key": "startDatetimeUTC"}
-    del entry["schema"]["properties"]["nextCursorId"]
+def test_a_catalog_cannot_change_how_the_feed_is_read(
+    tap: TapRunner, sandbox: Sandbox, catalog: dict[str, Any]
+) -> None:
+    for stream in catalog["streams"]:
+        stream |= {"replication_method": "FULL_TABLE", "replication_key": "startDatetimeUTC"}
+        del stream["schema"]["properties"]["nextCursorId"]
     config = {**sandbox.settings, "emit_activate_version_messages": True}
-    run = tap(config=config, catalog=catalog, state=first.state)
-    assert run.code == 0
-    assert run.kinds.keys() <= {"SCHEMA", "STATE"}
+    state = tap(config=sandbox.settings).state
+    run = tap(config=config, catalog=catalog, state=state)
+
+    assert run.exit_code == 0
+    assert run.message_counts.keys() <= {"SCHEMA", "STATE"}
+    assert run.state["bookmarks"].keys() == state["bookmarks"].keys()
     assert run.state["bookmarks"]["recordings"].keys() == {
         "replication_key",
         "replication_key_value",
     }
-
-
-def lines_of(url: str) -> list[dict[str, Any]]:
-    with gzip.open(unquote(urlsplit(url).path), "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]

@@ -1,25 +1,52 @@
-"""What the tests of the command ask of a run."""
+"""Expectations that several tests share."""
 
 from __future__ import annotations
 
+import json
+import re
+import time
 from typing import TYPE_CHECKING, Any
 
+from tests.helpers import SLOWNESS
+
 if TYPE_CHECKING:
-    from tests.conftest import Run
-    from tests.helpers.fake_focus import Focus
+    from collections.abc import Callable
 
-WAITS_LITTLE = {"request_timeout": 1, "max_retries": 3}
-
-
-def settings(focus: Focus, **more: Any) -> dict[str, Any]:
-    return {**focus.settings, **WAITS_LITTLE, **more}
+    from tests.helpers.runner import Run
 
 
-def ids(run: Run) -> list[int]:
-    return [record["interactionId"] for record in run.records]
+def assert_fails(run: Run, exit_code: int, *facts: str) -> None:
+    """Expect a clear end: whole lines, and an error that contains the facts, without traceback."""
+    assert run.exit_code == exit_code, run.log
+    assert 1 <= len(run.errors) <= 2, run.log
+    for fact in facts:
+        assert fact in "\n".join(run.errors)
+    assert "Traceback" not in run.log
+    assert run.messages is not None
+    assert not run.out or run.out.endswith("\n")
 
 
-def bookmark(cursor: str | None) -> dict[str, Any]:
+def whole_messages(lines: list[bytes]) -> list[dict[str, Any]]:
+    """Return the messages on lines of standard output, and expect that no line is cut off."""
+    assert all(line.endswith(b"\n") for line in lines)
+    return [json.loads(line) for line in lines]
+
+
+def assert_no_canary(text: str, canaries: list[str]) -> None:
+    """Expect that none of the values that a fake Focus marks as secret is in a text."""
+    assert [canary for canary in canaries if canary in text] == []
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until a condition is true, and fail when that takes too long."""
+    end = time.monotonic() + seconds * SLOWNESS
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def bookmark(cursor: Any) -> dict[str, Any]:
+    """Return the state whose bookmark of `recordings` is a cursor."""
     return {
         "bookmarks": {
             "recordings": {"replication_key": "nextCursorId", "replication_key_value": cursor}
@@ -27,21 +54,27 @@ def bookmark(cursor: str | None) -> dict[str, Any]:
     }
 
 
-def without_tap_fields(record: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in record.items() if k not in ("nextCursorId", "additionalFields")}
-
-
 def cursor_of(state: dict[str, Any]) -> str:
+    """Return the cursor in the bookmark of `recordings`."""
     cursor: str = state["bookmarks"]["recordings"]["replication_key_value"]
     return cursor
 
 
-def assert_ends(run: Run, code: int, *words: str) -> None:
-    """A failed run ends with one clear line, whole JSON, and no traceback."""
-    assert run.code == code, run.log
-    assert len(run.errors) == 1, run.log
-    for word in words:
-        assert word in run.errors[0]
-    assert "Traceback" not in run.log
-    assert run.messages is not None
-    assert not run.out or run.out.endswith("\n")
+def has_cursor(run: Run) -> bool:
+    """Return whether a state of the run contains a cursor: the bookmark has moved."""
+    return any(
+        "replication_key_value" in stream
+        for state in run.states
+        for stream in state["bookmarks"].values()
+    )
+
+
+def without_tap_fields(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without the two fields that the tap adds."""
+    return {k: v for k, v in record.items() if k not in ("nextCursorId", "additionalFields")}
+
+
+def count_words(text: str) -> dict[str, int]:
+    """Return the numbers in a text such as `1,200 ok, 3 missing`, by the word that follows."""
+    found = re.findall(r"([\d,]*\d) ([a-z_-]+)", text)
+    return {word: int(number.replace(",", "")) for number, word in found}

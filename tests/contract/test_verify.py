@@ -1,0 +1,164 @@
+"""`tap-focus-media verify` checks an archive against its manifest."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.assertions import count_words
+from tests.helpers.audio import DAY
+from tests.helpers.fake_focus import AUDIO, FakeFocus, feed, recording
+from tests.helpers.runner import BIN, Run, run_command
+
+if TYPE_CHECKING:
+    from tests.helpers.runner import ArchiveRunner
+
+VERIFY = (str(BIN / "tap-focus-media"), "verify", "--media-path")
+
+
+@pytest.fixture
+def manifest(archive: ArchiveRunner) -> str:
+    """The manifest of the archive in the folder `audio`, as the tap writes it."""
+    first = [recording(key) for key in range(1, 6)]
+    second = [recording(6, mediaAccessStatus="No"), recording(1)]
+    with FakeFocus(feed(first, second)) as focus:
+        return archive(focus).out
+
+
+@pytest.fixture
+def audio(manifest: str, tmp_path: Path) -> Path:  # noqa: ARG001 - makes the archive
+    """The folder of the archive."""
+    return tmp_path / "audio"
+
+
+def verify(folder: Path, *options: str, manifest: str) -> Run:
+    return run_command(*VERIFY, str(folder), *options, stdin=manifest)
+
+
+def findings(run: Run) -> list[tuple[str, str]]:
+    """Return the kind and the path of each finding."""
+    *lines, _ = run.lines
+    found = [line.split(": ")[0].split() for line in lines]
+    return sorted((kind, path) for kind, path in found)
+
+
+def test_a_complete_archive_is_ok(manifest: str, audio: Path) -> None:
+    run = verify(audio, manifest=manifest)
+
+    assert run.exit_code == 0
+    (summary,) = run.lines
+    assert count_words(summary) == {
+        "ok": 5,
+        "missing": 0,
+        "size-mismatch": 0,
+        "checksum-mismatch": 0,
+        "unexpected": 0,
+        "unreadable": 0,
+        "without": 1,
+    }
+
+
+def test_the_manifest_can_be_a_file(manifest: str, audio: Path, tmp_path: Path) -> None:
+    path = tmp_path / "manifest.jsonl"
+    path.write_text(manifest)
+    run = run_command(*VERIFY, str(audio), str(path))
+
+    assert (run.exit_code, count_words(run.out)["ok"]) == (0, 5)
+
+
+def test_files_that_are_ok_can_be_listed(manifest: str, audio: Path) -> None:
+    run = verify(audio, "--all", manifest=manifest)
+
+    assert run.exit_code == 0
+    assert findings(run) == [("ok", f"{DAY}/{key}.mp3") for key in range(1, 6)]
+
+
+def test_messages_of_other_streams_in_the_manifest_are_ignored(manifest: str, audio: Path) -> None:
+    other = '\ufeff{"type": "RECORD", "stream": "recordings", "record": {"interactionId": 7}}\n'
+    run = verify(audio, manifest=other + manifest)
+
+    assert (run.exit_code, run.out) == (0, verify(audio, manifest=manifest).out)
+
+
+def test_every_kind_of_fault_is_found(manifest: str, audio: Path) -> None:
+    (audio / DAY / "1.mp3").unlink()
+    (audio / DAY / "2.mp3").write_bytes(AUDIO[:-1])
+    (audio / DAY / "3.mp3").write_bytes(AUDIO[:-1] + b"!")
+    (audio / DAY / "99.mp3").write_bytes(AUDIO)
+    (audio / ".partial" / "leftover").write_bytes(b"hidden")
+    run = verify(audio, manifest=manifest)
+
+    assert run.exit_code == 1
+    assert findings(run) == [
+        ("checksum-mismatch", f"{DAY}/3.mp3"),
+        ("missing", f"{DAY}/1.mp3"),
+        ("size-mismatch", f"{DAY}/2.mp3"),
+        ("unexpected", f"{DAY}/99.mp3"),
+    ]
+    assert f"{len(AUDIO) - 1:,}" in run.out
+    assert count_words(run.lines[-1])["ok"] == 2
+
+
+def test_only_sizes_of_files_in_the_manifest_can_be_compared(manifest: str, audio: Path) -> None:
+    (audio / DAY / "1.mp3").unlink()
+    (audio / DAY / "2.mp3").write_bytes(AUDIO[:-1])
+    (audio / DAY / "3.mp3").write_bytes(AUDIO[:-1] + b"!")
+    (audio / DAY / "99.mp3").write_bytes(AUDIO)
+    run = verify(audio, "--size-only", "--one-way", manifest=manifest)
+
+    assert run.exit_code == 1
+    assert [kind for kind, _ in findings(run)] == ["missing", "size-mismatch"]
+
+
+@pytest.mark.parametrize(("is_right_last", "exit_code"), [(True, 0), (False, 1)])
+def test_the_last_row_of_a_recording_counts(
+    manifest: str, audio: Path, *, is_right_last: bool, exit_code: int
+) -> None:
+    (row,) = [line for line in manifest.splitlines() if '"interactionId":2,' in line]
+    wrong = row.replace(f'"sizeInBytes":{len(AUDIO)}', '"sizeInBytes":7')
+    assert wrong != row
+    rows = f"{wrong}\n{manifest}" if is_right_last else f"{manifest}{wrong}\n"
+    run = verify(audio, manifest=rows)
+
+    assert run.exit_code == exit_code
+
+
+def test_a_missing_archive_is_named(manifest: str, tmp_path: Path) -> None:
+    run = verify(tmp_path / "nowhere", manifest=manifest)
+
+    assert (run.exit_code, run.out) == (os.EX_CANTCREAT, "")
+    assert "media" in run.log
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        pytest.param("", id="empty"),
+        pytest.param('{"a": 1}\n', id="no row"),
+        pytest.param('{"a":' * 5000, id="deep"),
+        pytest.param(
+            '{"interactionId": 1, "status": "stored", "uri": "a/1.mp3", "sizeInBytes": null}',
+            id="no size",
+        ),
+    ],
+)
+def test_an_invalid_manifest_is_rejected(tmp_path: Path, manifest: str) -> None:
+    run = verify(tmp_path, "--one-way", manifest=manifest)
+
+    assert (run.exit_code, run.out) == (2, "")
+    assert "MANIFEST" in run.log
+    assert "Traceback" not in run.log
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_findings_that_cannot_be_written_end_with_an_error(manifest: str, audio: Path) -> None:
+    script = 'exec "$@" >/dev/full'
+    run = run_command("sh", "-c", script, "sh", *VERIFY, str(audio), stdin=manifest)
+
+    assert run.exit_code == os.EX_IOERR
+    assert os.strerror(errno.ENOSPC) in run.log
+    assert len(run.log.splitlines()) == 1
