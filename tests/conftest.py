@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 POSTGRES_VARIABLE = "TAP_FOCUS_TEST_POSTGRES"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-snapshots",
+        action="store_true",
+        help="write the snapshots of tests/contract/test_snapshots.py instead of comparing them",
+    )
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """A sandbox with 250 events that does not grow by itself."""
