@@ -76,7 +76,7 @@ def environment(focus: Sandbox, warehouse: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path) -> Iterator[Path]:
     """A copy of the checkout, with links to its installed packages."""
     copy = tmp_path / "checkout"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "output")
@@ -92,7 +92,11 @@ def checkout(tmp_path: Path) -> Path:
         )
     # It has already run in this checkout. In the copy, it would install everything again.
     (copy / "scripts" / "setup").write_text("#!/bin/sh\n")
-    return copy
+    yield copy
+    # As root, the trial keeps its database elsewhere, and a link to it.
+    for path in (copy / ".trial").glob("*"):
+        if path.is_symlink():
+            shutil.rmtree(path.resolve())
 
 
 def link_or_copy(source: str, target: str) -> None:
