@@ -123,8 +123,8 @@ def psql(url: str, arguments: list[str]) -> int:
 
 def serve(url: str) -> int:
     """Wait for a signal to stop, and return the exit code."""
-    print(f"PostgreSQL is running until Ctrl-C: {url}", flush=True)
     try:
+        print(f"PostgreSQL is running until Ctrl-C: {url}", flush=True)
         while True:
             signal.pause()
     except SystemExit:
