@@ -127,7 +127,8 @@ def test_values_arrive_unchanged_one_record_per_line(tap: TapRunner) -> None:
         ' "type": "\\"\\\\\\/\\b\\f\\n\\r\\t"'
         ', "thirdPartyId": "\\u0000", "transcriptSnippet": "\\ud83d\\ude00 \\u2028 \\u00e9 \u00e9",'
         ' "retentionGroupId": -0.0,'
-        '\n "legalHolds": [1e2, 123456789012345678901234567890, 2.50], "optional": {"deep": [[{}, null, true]]}}'
+        '\n "legalHolds": [1e2, 123456789012345678901234567890, 2.50],'
+        ' "optional": {"deep": [[{}, null, true]]}}'
     )
     body = f'{{\n  "recordings": [\n    {sent}\n  ],\n  "nextCursorId": "a"\n}}'
     with FakeFocus({None: body.encode(), "a": page([], "a")}, cursor=[chunked]) as focus:

@@ -59,10 +59,11 @@ def written_messages(stream: Any, body: bytes) -> list[dict[str, Any]]:
     """Return the messages that the stream writes for one page, without the time."""
     pages = [decode_page(body, 1), decode_page(page([], "end"), 2)]
     stream._pages = lambda: iter(pages)
-    with redirect_stdout(io.TextIOWrapper(io.BytesIO())) as out:
+    output = io.BytesIO()
+    with redirect_stdout(io.TextIOWrapper(output)) as out:
         stream.sync()
         out.flush()
-    lines = out.buffer.getvalue().split(b"\n")  # type: ignore[attr-defined]
+    lines = output.getvalue().split(b"\n")
     assert lines.pop() == b""
     messages = [json.loads(line, parse_float=Decimal) for line in lines]
     for message in messages:

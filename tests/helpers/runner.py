@@ -30,7 +30,7 @@ BIN = Path(sys.executable).parent
 TAP = str(BIN / "tap-focus")
 
 NULL = object()
-"""Stands for a file that contains `null`. None means no file."""
+"""A file that contains `null`. None means no file."""
 
 TIMEOUT = math.ceil(60 * SLOWNESS)
 """Seconds after which a command is killed and its test fails."""
