@@ -66,7 +66,7 @@ def test_the_server_does_not_run_as_root(url: str) -> None:
     assert server_process(url).uids().effective != 0
 
 
-def test_the_server_has_none_of_the_caller_s_secrets(url: str) -> None:
+def test_the_server_does_not_get_the_environment_of_its_caller(url: str) -> None:
     assert "TAP_FOCUS_API_KEY" not in server_process(url).environ()
 
 
@@ -264,7 +264,7 @@ def test_an_unknown_command_prints_the_usage(trial: Trial) -> None:
     assert any(line.startswith("usage:") for line in errors)
 
 
-def test_psql_passes_its_arguments_and_its_exit_code_on(trial: Trial) -> None:
+def test_psql_gets_its_arguments_and_returns_its_exit_code(trial: Trial) -> None:
     answered = trial.run("psql", "--no-psqlrc", "-Atc", "SELECT 6 * 7")
     failed = trial.run("psql", "--no-psqlrc", "-c", "SELECT no_such_column")
 
