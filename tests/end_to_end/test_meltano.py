@@ -114,7 +114,9 @@ def warehouse(postgres: str) -> Iterator[Warehouse]:
     warehouse = Warehouse(postgres)
     yield warehouse
     with warehouse.connect() as connection:
-        connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(warehouse.schema)))
+        connection.execute(
+            SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(warehouse.schema))
+        )
 
 
 def as_in_postgres(recording: dict[str, Any]) -> dict[str, Any]:
