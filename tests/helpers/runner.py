@@ -61,7 +61,7 @@ def clean_environment(**variables: str) -> dict[str, str]:
 
 def max_retries(requests: int) -> int:
     """Return the setting `max_retries` that allows a number of requests."""
-    return requests
+    return requests - 1
 
 
 def settings(focus: FakeFocus | Sandbox, *, requests: int = 3, **changes: Any) -> dict[str, Any]:
