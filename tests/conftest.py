@@ -7,6 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from scripts.postgres import run_postgres
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POSTGRES_VARIABLE = "TAP_FOCUS_TEST_POSTGRES"
+
+# On a busy machine an example can take much longer than usual.
+hypothesis.settings.register_profile(
+    "without-deadline", parent=hypothesis.settings.default, deadline=None
+)
+hypothesis.settings.load_profile("without-deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

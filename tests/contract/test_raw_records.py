@@ -72,7 +72,7 @@ def written_messages(stream: Any, body: bytes) -> list[dict[str, Any]]:
     return messages
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     recordings=st.lists(RECORDING, max_size=6),
     cursor=st.text(min_size=1).filter(lambda text: text.isprintable()),

@@ -13,4 +13,4 @@ timing = pytest.mark.timing
 """Mark a test whose result depends on how fast the machine is."""
 
 SLOWNESS = float(os.environ.get("TAP_FOCUS_TEST_SLOWNESS", "1"))
-"""Factor for slow machines. All limits on time in the tests are multiplied by it."""
+"""Factor for slow machines: multiplies the time limits that such a machine could exceed."""

@@ -157,8 +157,7 @@ def run_command(
 class ForkServer:
     """A process that has imported the tap and forks for each run.
 
-    A fresh process spends most of its time on imports. A fork needs a tenth of the CPU time. The
-    first run starts the server.
+    A fresh process spends nearly all of its CPU time on imports. The first run starts the server.
     """
 
     def __init__(self) -> None:
