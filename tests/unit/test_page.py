@@ -130,7 +130,7 @@ def test_any_response_is_a_valid_page_or_an_error_of_the_hierarchy(response: byt
         {"interactionId": None},
         {"interactionId": "1"},
         {"interactionId": True},
-        {"interactionId": 1.5},
+        {"interactionId": 1.0},
         {"interactionId": [1]},
         {"interactionId": 2**63},
         {"interactionId": -(2**63) - 1},
