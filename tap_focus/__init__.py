@@ -1,1 +1,8 @@
-"""Singer tap for Focus: every recorded call, meeting and message, in any warehouse."""
+"""Singer tap for Focus."""
+
+from __future__ import annotations
+
+import sys
+
+if sys.platform == "win32":
+    sys.exit("tap-focus runs on Linux and macOS, not on Windows. Use WSL or a container.")

@@ -1,108 +1,199 @@
-"""What ends a sync, by what the operator must do.
+"""Exceptions of tap-focus.
 
-An error's text says what happened and what to do, in a line or two; README's troubleshooting lists
-them. `exit_code` is the process's, after sysexits.h.
+An exception carries facts: its attributes, and in its text what failed and why. What the operator
+should do, and the exit code of the process, are in `tap_focus.cli.ADVICE`. The class docstrings
+appear in `docs/reference/exit-codes.md`.
 """
 
 from __future__ import annotations
 
-import os
+
+class TapFocusError(Exception):
+    """The sync cannot continue."""
 
 
-class FocusError(Exception):
-    """A sync that cannot go on.
-
-    Attributes:
-        what: what happened, without what to do where that is apart.
-    """
-
-    exit_code = 1
-
-    def __init__(self, what: str, advice: str = "") -> None:
-        """Say what happened and what to do."""
-        super().__init__(f"{what}. {advice}" if advice else what)
-        self.what = what
+class APIError(TapFocusError):
+    """A request to Focus failed."""
 
 
-class UnavailableError(FocusError):
-    """Wait: Focus was out of reach or kept failing; the next run may succeed."""
-
-    exit_code = os.EX_TEMPFAIL
-
-
-class TooManyFailedError(FocusError):
-    """Wait or mend: so many downloads failed that the bookmark could not keep them."""
-
-    exit_code = os.EX_TEMPFAIL
-
-
-class RefusedError(FocusError):
-    """Mend the configuration: Focus refuses the credentials, the rights or the address.
+class UnavailableError(APIError):
+    """Focus could not be reached, or failed on every attempt.
 
     Attributes:
-        status: the HTTP status of the refusal, where there was one.
+        host: the host and port of Focus.
+        reason: why the last attempt failed.
     """
 
-    exit_code = os.EX_CONFIG
+    def __init__(
+        self, request: str, *, host: str, attempts: int, seconds: float, reason: str
+    ) -> None:
+        times = "once" if attempts == 1 else f"{attempts} times"
+        super().__init__(f"{request} to {host} failed {times} in {seconds:.0f} s: {reason}")
+        self.host = host
+        self.reason = reason
 
-    def __init__(self, text: str, status: int | None = None) -> None:
-        """Say what happened and what to do, and keep the status."""
-        super().__init__(text)
+
+class HTTPStatusError(APIError):
+    """Focus rejected a request.
+
+    Attributes:
+        status: the HTTP status code.
+        request: method and path.
+    """
+
+    def __init__(self, status: int, request: str) -> None:
+        super().__init__(f"Focus rejected {request} with status {status}")
+        self.status = status
+        self.request = request
+
+
+class UnexpectedStatusError(HTTPStatusError):
+    """Focus answered with a status that its API does not document."""
+
+    def __init__(self, status: int, request: str) -> None:
+        super().__init__(status, request)
+        self.args = (f"Focus answered {request} with the unexpected status {status}",)
+
+
+class RedirectError(APIError):
+    """Focus redirected a request. Redirects are not followed.
+
+    Attributes:
+        location: the host that the redirect leads to, or a description of it.
+    """
+
+    def __init__(self, request: str, location: str) -> None:
+        super().__init__(f"Focus redirected {request} to {location}")
+        self.location = location
+
+
+class CertificateError(APIError):
+    """The TLS certificate of Focus could not be verified."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"The TLS certificate of {host} could not be verified")
+
+
+class CABundleError(APIError):
+    """The CA bundle that the environment names could not be read."""
+
+    def __init__(self, variables: str) -> None:
+        super().__init__(f"The CA bundle named by {variables} could not be read")
+
+
+class ProxyError(APIError):
+    """The proxy could not be used, or it rejected the connection.
+
+    Attributes:
+        proxy: scheme, host and port of the proxy, without credentials.
+    """
+
+    def __init__(self, proxy: str, reason: str) -> None:
+        super().__init__(f"The proxy {proxy} could not be used: {reason}")
+        self.proxy = proxy
+
+
+class ProtocolMismatchError(APIError):
+    """The server does not speak TLS on an https port, or only TLS on an http port."""
+
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__(f"No HTTP connection to {host}: {reason}")
+
+
+class LoginFailedError(APIError):
+    """Logging in failed. The cause decides the exit code.
+
+    Attributes:
+        cause: the error that the login request raised.
+    """
+
+    def __init__(self, cause: TapFocusError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class CursorRejectedError(APIError):
+    """Focus rejected the cursor of the bookmark.
+
+    Attributes:
+        status: the HTTP status code.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"Focus rejected the bookmark's cursor with status {status}")
         self.status = status
 
 
-class LoginFailedError(FocusError):
-    """As its cause says, and whatever was asked for: without a login nothing can be."""
-
-    def __init__(self, cause: FocusError) -> None:
-        """Take over the text and the exit code of what the login failed with."""
-        super().__init__(str(cause))
-        self.exit_code = cause.exit_code
+class PaginationError(APIError):
+    """The cursor did not advance, or Focus rejected a cursor that it had just returned."""
 
 
-class TooLargeError(FocusError):
-    """Mend the configuration: an answer is larger than memory should hold; pages can be smaller."""
+class InvalidResponseError(APIError):
+    """A response is not what the Focus API documents.
 
-    exit_code = os.EX_CONFIG
+    Attributes:
+        reason: what is wrong with it.
+    """
 
-
-class StorageError(FocusError):
-    """Mend the storage: it is full, read-only, missing, or refuses the credentials."""
-
-    exit_code = os.EX_CANTCREAT
-
-
-class OutputError(FocusError):
-    """Mend the target: standard output takes no more, since its reader ended or a disk is full."""
-
-    exit_code = os.EX_IOERR
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
-class CursorRefusedError(FocusError):
-    """Start again: Focus no longer takes the bookmark's cursor."""
-
-    exit_code = os.EX_DATAERR
+class ResponseTooLargeError(APIError):
+    """A response exceeds a size limit."""
 
 
-class BadAnswerError(FocusError):
-    """Look closer: Focus answered something that its API does not promise."""
-
-    exit_code = os.EX_PROTOCOL
+class InvalidRecordingError(APIError):
+    """A recording has no usable primary key, or is too large."""
 
 
-class OddStatusError(RefusedError):
-    """Look closer: Focus answered a status that is neither good nor bad."""
+class InvalidAudioError(APIError):
+    """A response to an audio request is not a complete audio file.
 
-    exit_code = os.EX_PROTOCOL
+    Attributes:
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
-class UnusableRecordingError(FocusError):
-    """Look closer: no row can be made of a recording. Trying again at once won't help."""
-
-    exit_code = os.EX_PROTOCOL
+class ArchiveError(TapFocusError):
+    """The audio archive failed."""
 
 
-class NoAudioError(FocusError):
-    """Look closer: an answer is no audio. Trying again at once won't help."""
+class StorageError(ArchiveError):
+    """The audio archive could not be opened, read or written.
 
-    exit_code = os.EX_PROTOCOL
+    Attributes:
+        action: what was attempted, such as "write to media_path".
+        reason: why it failed.
+    """
+
+    def __init__(self, action: str, reason: str) -> None:
+        super().__init__(f"Cannot {action}: {reason}")
+        self.action = action
+        self.reason = reason
+
+
+class TooManyFailedDownloadsError(ArchiveError):
+    """More downloads failed than the bookmark can hold for another attempt."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"More than {limit} failed downloads wait for another attempt")
+
+
+class BatchStorageError(TapFocusError):
+    """A batch file could not be written."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Cannot write to storage.root of batch_config: {reason}")
+
+
+class OutputError(TapFocusError):
+    """Standard output could not be written."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Cannot write to standard output: {reason}")

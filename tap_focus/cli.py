@@ -1,0 +1,299 @@
+"""Entry point of the process: input files, logging, exit codes and advice."""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import logging
+import os
+import sys
+import traceback
+import typing as t
+from pathlib import Path
+
+import click
+from singer_sdk.exceptions import (
+    ConfigValidationError,
+    MapExpressionError,
+    StreamMapConfigError,
+)
+from singer_sdk.singerlib import Catalog
+
+from tap_focus import errors
+from tap_focus.streams.sdk import ConfigInput, mapped_property
+from tap_focus.streams.state import validate_state
+from tap_focus.tap import TapFocus
+
+logger = logging.getLogger("tap-focus")
+
+GC_THRESHOLD = 100_000
+"""New container objects that trigger a garbage collection: more than those of a page."""
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOG_LEVEL_VARIABLES = ("TAP_FOCUS_LOGLEVEL", "LOGLEVEL")
+LOG_CONFIG_VARIABLE = "SINGER_SDK_LOG_CONFIG"
+
+
+class Advice(t.NamedTuple):
+    """How the process ends after an error: exit code by sysexits.h, and what to do."""
+
+    exit_code: int
+    text: str
+
+
+STATUS_ADVICE = {
+    400: "Check the settings. If they are correct, ask Focus support.",
+    401: "Check api_key, username and client_id against Focus's page Admin → Account → "
+    "Integrations.",
+    403: "Give the service user the right Recording.View, and enable the Cursor synchronization "
+    "API for the account.",
+    404: "Check region or api_url.",
+}
+
+ADVICE: dict[type[Exception], Advice] = {
+    errors.CursorRejectedError: Advice(
+        os.EX_DATAERR,
+        "State is unchanged. If page_size was changed, restore it. Otherwise clear the state and "
+        "run again, with start_date set to a day before the last good run. Recordings that were "
+        "already loaded are sent again.",
+    ),
+    errors.StorageError: Advice(
+        os.EX_CANTCREAT,
+        "Check that it exists and has free space, its credentials and its Python packages.",
+    ),
+    errors.BatchStorageError: Advice(
+        os.EX_CANTCREAT,
+        "Check that it exists and has free space, and the credentials. Temporary files need space.",
+    ),
+    errors.OutputError: Advice(
+        os.EX_IOERR, "Check the target's log, or the disk. The next run continues from the state."
+    ),
+    errors.UnavailableError: Advice(
+        os.EX_TEMPFAIL, "State is unchanged. Run again later. If it persists, check the network."
+    ),
+    errors.TooManyFailedDownloadsError: Advice(
+        os.EX_TEMPFAIL,
+        "State is unchanged. Fix the reasons in the column error of recording_media.",
+    ),
+    errors.InvalidResponseError: Advice(
+        os.EX_PROTOCOL,
+        "Check that api_url is the API of Focus. Otherwise run again later, or ask Focus support.",
+    ),
+    errors.PaginationError: Advice(
+        os.EX_PROTOCOL,
+        "Earlier pages have been written and the state saved. Run again later, or ask Focus.",
+    ),
+    errors.InvalidRecordingError: Advice(
+        os.EX_PROTOCOL, "Earlier pages have been written and the state saved. Ask Focus support."
+    ),
+    errors.InvalidAudioError: Advice(os.EX_PROTOCOL, "Ask Focus support."),
+    errors.UnexpectedStatusError: Advice(
+        os.EX_PROTOCOL, "Check that api_url is the API of Focus. Otherwise ask Focus support."
+    ),
+    errors.ResponseTooLargeError: Advice(os.EX_CONFIG, "Set a smaller page_size."),
+    errors.HTTPStatusError: Advice(os.EX_CONFIG, STATUS_ADVICE[400]),
+    errors.RedirectError: Advice(
+        os.EX_CONFIG,
+        "Redirects are not followed, since they could leak credentials. Set region or api_url to "
+        "the address of Focus.",
+    ),
+    errors.CertificateError: Advice(
+        os.EX_CONFIG, "Check api_url, or set REQUESTS_CA_BUNDLE to your company's CA bundle."
+    ),
+    errors.CABundleError: Advice(os.EX_CONFIG, "Set it to a readable file of PEM certificates."),
+    errors.ProxyError: Advice(
+        os.EX_CONFIG,
+        "Check HTTPS_PROXY and ALL_PROXY, and the username and password in them. A SOCKS proxy "
+        "needs the Python package PySocks.",
+    ),
+    errors.ProtocolMismatchError: Advice(os.EX_CONFIG, "Check the scheme and port of api_url."),
+    ConfigValidationError: Advice(1, "Correct the setting or the state that the message names."),
+    MapExpressionError: Advice(1, "Correct the expression in stream_maps."),
+    StreamMapConfigError: Advice(1, "Correct stream_maps."),
+    ModuleNotFoundError: Advice(
+        1, "Install it next to the tap. With Meltano, add it to the plugin's pip_url."
+    ),
+}
+"""Exit code and advice by exception class. `docs/reference/exit-codes.md` is generated from it."""
+
+
+def main() -> t.NoReturn:
+    """Run the tap and end the process."""
+    # A decoded page has thousands of lists, which Python's default of 700 takes for a leak. The
+    # collections would take 1.5 of 5.5 µs of CPU for each record.
+    gc.set_threshold(GC_THRESHOLD)
+    _end_process(_run())
+
+
+def _run() -> int:
+    """Run the command line; log an error in one line. Return the exit code."""
+    try:
+        _check_logging()
+        _get_command()()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except ConfigValidationError as error:
+        for line in error.errors or [str(error)]:
+            logger.error("%s", line)  # noqa: TRY400 - no traceback
+        return ADVICE[ConfigValidationError].exit_code
+    except Exception as error:  # noqa: BLE001 - the text of an error may contain personal data
+        exit_code, line = explain(error)
+        logger.error("%s", line)  # noqa: TRY400 - no traceback
+        return exit_code
+    return 0
+
+
+def explain(error: Exception) -> tuple[int, str]:
+    """Return the exit code for an error, and what failed, why, and what to do."""
+    cause = error.cause if isinstance(error, errors.LoginFailedError) else error
+    advice = next((ADVICE[kind] for kind in type(cause).__mro__ if kind in ADVICE), None)
+    if isinstance(cause, errors.HTTPStatusError) and cause.status in STATUS_ADVICE:
+        advice = Advice(os.EX_CONFIG, STATUS_ADVICE[cause.status])
+    text = str(error)
+    if isinstance(cause, ModuleNotFoundError):
+        text = f"The Python package {cause.name} is missing"
+    elif isinstance(cause, StreamMapConfigError):
+        text = f"stream_maps: {text}"
+    elif isinstance(cause, MapExpressionError):
+        if "expression for" not in text:
+            # The SDK's text contains the expression, in which there may be a salt.
+            text = f"the expression for {mapped_property(error.__traceback__)} is invalid"
+        text = f"stream_maps: {text}"
+    elif isinstance(cause, OSError) and not advice:
+        text = f"{cause.strerror or type(cause).__name__}: {cause.filename}"
+        advice = Advice(os.EX_IOERR, "Check that it exists and can be accessed.")
+    if not advice:
+        return os.EX_SOFTWARE, (
+            f"Unexpected error: {type(error).__name__} in {_location(error)}. Please report it "
+            "with this line and the version."
+        )
+    return advice.exit_code, f"{text.removesuffix('.')}. {advice.text}"
+
+
+def _get_command() -> click.Command:
+    """Return the SDK's command with checked input files and a `--test` of the selected streams."""
+    try:
+        command: click.Command = TapFocus.cli  # sets up the logging as well
+    except Exception:
+        if LOG_CONFIG_VARIABLE not in os.environ:
+            raise
+        raise ConfigValidationError(
+            "Invalid logging",
+            errors=[f"{LOG_CONFIG_VARIABLE}: must name a logging configuration in YAML"],
+        ) from None
+    # The last line is what Meltano shows of a failed test; this one contains no reason.
+    logger.addFilter(lambda line: line.msg != "Config validation failed")
+    for option in command.params:
+        if option.name == "config":
+            option.callback = _read_config
+        elif option.name in ("state", "catalog"):
+            option.callback = _check_file
+        elif option.name == "test":
+            option.callback = None
+            option.expose_value = True
+    command.callback = _invoke
+    return command
+
+
+def _invoke(*, test: str, about: bool, about_format: str | None, **inputs: t.Any) -> None:
+    """Run the tap, or with `--test` read one record of each selected stream."""
+    if about or test == "disabled":
+        TapFocus.invoke(about=about, about_format=about_format, **inputs)
+        return
+    config = inputs["config"] or ConfigInput()
+    files = {name: inputs[name] for name in ("state", "catalog") if inputs[name]}
+    tap = TapFocus(
+        config=config.config,
+        parse_env_config=config.parse_env,
+        **{name: _decode(file.read().encode()) for name, file in files.items()},
+    )
+    selected = [stream for stream in tap.streams.values() if stream.selected]
+    if test == "schema":
+        for stream in selected:
+            stream._write_schema_message()  # noqa: SLF001 - as the SDK's write_schemas does
+    else:
+        tap.run_sync_dry_run(streams=selected)
+
+
+def _read_config(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> ConfigInput:
+    """Read the configuration files. An unreadable one is a usage error."""
+    config: dict[str, t.Any] = {}
+    for path in value:
+        if path != "ENV":
+            try:
+                content = _decode(Path(path).read_bytes())
+            except (OSError, ValueError) as error:
+                raise click.BadParameter(f"{path}: {error}", ctx, param) from None
+            if not isinstance(content, dict):
+                raise click.BadParameter(f"{path}: must contain a JSON object", ctx, param)
+            config |= content
+    return ConfigInput(config=config, parse_env="ENV" in value)
+
+
+def _check_file(
+    ctx: click.Context, param: click.Parameter, value: t.IO[str] | None
+) -> t.IO[str] | None:
+    """Check a state or a catalog before the SDK reads it. An invalid one is a usage error."""
+    if value is None:
+        return None
+    try:
+        text = value.read()
+        content = _decode(text.encode("utf-8", "surrogateescape"))
+        if param.name == "state":
+            validate_state(content)
+        else:
+            Catalog.from_dict({"streams": content["streams"]})
+    except ConfigValidationError as error:
+        raise click.BadParameter(error.errors[0], ctx, param) from None
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+    except (KeyError, TypeError, AttributeError):
+        reason = "it is no catalog. Create one with --discover"
+        raise click.BadParameter(reason, ctx, param) from None
+    return io.StringIO(text.removeprefix("\ufeff"))
+
+
+def _decode(content: bytes) -> t.Any:
+    """Decode a JSON file. The text of a `ValueError` contains none of its content."""
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    if not content.strip():
+        raise ValueError("the file is empty")
+    try:
+        return json.loads(content)
+    except Exception as error:  # noqa: BLE001
+        raise ValueError(f"invalid JSON: {error}") from None
+
+
+def _check_logging() -> None:
+    """Check the log level, which the SDK would reject without naming the variable."""
+    for variable in LOG_LEVEL_VARIABLES:
+        level = os.environ.get(variable)
+        if level and level.upper() not in LOG_LEVELS:
+            reason = f"{variable}: must be one of {', '.join(LOG_LEVELS)}"
+            raise ConfigValidationError("Invalid logging", errors=[reason])
+
+
+def _location(error: Exception) -> str:
+    """Return the innermost line of this package, and the innermost line of all."""
+    frames = traceback.extract_tb(error.__traceback__)
+    package = str(Path(__file__).parent)
+    own = [frame for frame in frames if frame.filename.startswith(package)]
+    places = [f"{Path(f.filename).name}, line {f.lineno}" for f in [*own[-1:], frames[-1]]]
+    return " and ".join(dict.fromkeys(places))
+
+
+def _end_process(exit_code: int) -> t.NoReturn:
+    """Flush the output and end the process without waiting for daemon threads.
+
+    During a normal exit the interpreter closes standard error while a thread may log, and aborts:
+    `_enter_buffered_busy`.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except OSError:
+                exit_code = exit_code or os.EX_IOERR
+    logging.shutdown()
+    os._exit(exit_code)
