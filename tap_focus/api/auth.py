@@ -1,76 +1,98 @@
-"""The bearer token's life: when it is fetched, kept, renewed before its end, and replaced.
-
-Nothing here speaks HTTP: the client lends the function that logs in.
-"""
+"""Login and the bearer token: shared by threads, renewed before expiry, replaced if rejected."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import threading
 import time
 import typing as t
 
 import msgspec
+from typing_extensions import override
 
-from tap_focus.errors import FocusError, LoginFailedError
+from tap_focus.api.retry import RetryableError, RetryPolicy, parse_http_date
+from tap_focus.errors import (
+    HTTPStatusError,
+    InvalidResponseError,
+    LoginFailedError,
+    TapFocusError,
+)
 
-_RENEWAL_MARGIN = 60.0
-"""Seconds before its end at which a token is no longer used, for the request's own duration."""
+if t.TYPE_CHECKING:
+    from tap_focus.api.session import Session
+
+logger = logging.getLogger("tap-focus.client")
+
+LOGIN_PATHS = ("/authWithAPIKey", "/authWithApiKey")
+"""The path on the vendor's API page, and the spelling of newer vendor pages."""
+
+RENEWAL_MARGIN = 60.0
+"""Seconds before its expiry at which a token is replaced, so that no request outlives it."""
+
+_NOT_FOUND = 404
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """The key, service user and account number from Focus's admin page."""
+
+    api_key: str
+    username: str
+    client_id: int
+
+    @override
+    def __repr__(self) -> str:
+        return "Credentials(…)"  # it may be logged
 
 
 class Token:
-    """A bearer token and when to stop using it.
+    """A bearer token.
 
     Attributes:
-        renew_at: a time of `time.monotonic`, in seconds; infinite when the token does not tell
-            its lifetime, and is then replaced when Focus refuses it.
+        renew_at: when to replace it, as a value of `time.monotonic`. Infinite if the token does
+            not state its lifetime; it is then replaced when Focus rejects it.
     """
 
-    __slots__ = ("_text", "renew_at")
-
-    def __init__(self, text: str, *, issued_at: float | None = None) -> None:
-        """Keep a token that was received just now.
-
-        Args:
-            text: the token, by Focus's word a JWT.
-            issued_at: the server's own clock at the answer, in seconds since 1970, where known.
-        """
+    def __init__(self, text: str, *, server_time: float | None = None) -> None:
+        """Store a token; `server_time` is the server's clock in seconds since 1970, if known."""
         self._text = text
-        lifetime = _lifetime(text, issued_at)
-        # A short-lived token keeps most of its life. The second is what whole seconds may hide.
-        self.renew_at = time.monotonic() + lifetime - min(_RENEWAL_MARGIN, lifetime / 5 + 1)
+        lifetime = _lifetime(text, server_time)
+        # A fifth of a short lifetime, and the second by which whole-second claims may be wrong.
+        self.renew_at = time.monotonic() + lifetime - min(RENEWAL_MARGIN, lifetime / 5 + 1)
 
+    @override
     def __repr__(self) -> str:
-        """Say nothing of the token: a repr may end in a log."""
-        return "Token(…)"
+        return "Token(…)"  # it may be logged
 
     @property
     def header(self) -> str:
-        """The value of the `Authorization` header."""
+        """Value of the `Authorization` header."""
         return f"Bearer {self._text}"
 
 
-class TokenKeeper:
-    """Hands out one token to all who ask, and logs in when there is none that holds.
+class TokenProvider:
+    """Shares one token between threads and logs in when there is no valid one.
 
-    There is no documented endpoint for the refresh token that a login also returns, so a token
-    is renewed as Focus's reference says: by the same login again.
+    Focus documents no endpoint for the refresh token that a login also returns. Its reference says
+    to log in again when the token expires.
     """
 
-    def __init__(self, login: t.Callable[[], Token]) -> None:
-        """Keep tokens that `login` fetches."""
-        self._login = login
+    def __init__(self, session: Session, credentials: Credentials, retries: RetryPolicy) -> None:
+        self._session = session
+        self._credentials = credentials
+        self._retries = retries
+        self._path = LOGIN_PATHS[0]
         self._token: Token | None = None
-        self._failure: FocusError | None = None
+        self._has_rejection = False
+        self._failure: TapFocusError | None = None
         self._lock = threading.Lock()
 
     def get(self) -> Token:
-        """Return a token that is not about to expire; many threads share one login.
+        """Return a token that is not about to expire.
 
         Raises:
-            LoginFailedError: there is none. The login has tried again as often as it may, so it is
-                not asked once more for those who waited.
+            LoginFailedError: the login failed. It is not repeated for the threads that waited.
         """
         with self._lock:
             if self._failure:
@@ -78,16 +100,59 @@ class TokenKeeper:
             if self._token is None or time.monotonic() >= self._token.renew_at:
                 try:
                     self._token = self._login()
-                except FocusError as error:
+                except TapFocusError as error:
                     self._failure = error
                     raise LoginFailedError(error) from error
             return self._token
 
-    def discard(self, refused: Token) -> None:
-        """Forget a token that Focus refused, unless somebody already replaced it."""
+    def accept(self) -> None:
+        """Note that Focus accepted a token."""
+        self._has_rejection = False
+
+    def discard(self, rejected: Token) -> bool:
+        """Forget a token that Focus rejected, unless another thread has replaced it.
+
+        Returns:
+            Whether to try again. Not if the token before was rejected too, and none accepted since.
+        """
         with self._lock:
-            if self._token is refused:
+            if self._token is rejected:
+                if self._has_rejection:
+                    return False
+                self._has_rejection = True
                 self._token = None
+            return True
+
+    def _login(self) -> Token:
+        try:
+            token = self._retries.call(self._request_token, f"POST {self._path}")
+        except HTTPStatusError as error:
+            if error.status != _NOT_FOUND or self._path == LOGIN_PATHS[-1]:
+                raise
+            self._path = LOGIN_PATHS[-1]
+            return self._login()
+        logger.info("Logged in to %s", self._session.host)
+        return token
+
+    def _request_token(self) -> Token:
+        body = {
+            "apiKey": self._credentials.api_key,
+            "username": self._credentials.username,
+            "clientId": self._credentials.client_id,
+        }
+        with self._session.open("POST", self._path, json=body) as response:
+            content = response.read()
+            server_time = parse_http_date(response.headers.get("Date", ""))
+        try:
+            return Token(msgspec.json.decode(content, type=_Login).token, server_time=server_time)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            # Without the cause, whose text could contain a part of the token.
+            error = InvalidResponseError("Focus answered the login with something that is no token")
+            raise RetryableError("invalid response to the login", on_exhausted=error) from None
+
+
+class _Login(msgspec.Struct):
+    token: t.Annotated[str, msgspec.Meta(pattern=r"\A[!-~]+\Z")]  # what a header can contain
 
 
 class _Claims(msgspec.Struct):
@@ -95,11 +160,11 @@ class _Claims(msgspec.Struct):
     iat: float | None = None
 
 
-def _lifetime(token: str, issued_at: float | None) -> float:
-    """Seconds that a JWT has to live, by its unverified claims; infinite where they do not tell.
+def _lifetime(token: str, server_time: float | None) -> float:
+    """Return the lifetime of a JWT in seconds, by its unverified claims; infinite if unknown.
 
-    The end is compared with the server's own clocks first (`iat`, then the answer's `Date`), so
-    that a wrong local clock does not make every request log in.
+    `exp` is compared with the server's clocks first (`iat`, then the response's `Date`), so that a
+    wrong local clock does not cause a login for every request.
     """
     try:
         payload = token.split(".")[1]
@@ -108,9 +173,9 @@ def _lifetime(token: str, issued_at: float | None) -> float:
         )
     except (IndexError, binascii.Error, ValueError, msgspec.DecodeError, RecursionError):
         return float("inf")
-    clocks = (claims.iat, issued_at, time.time())
+    clocks = (claims.iat, server_time, time.time())
     start = next(clock for clock in clocks if clock is not None)
-    # An end that lies before its beginning says nothing; a refusal will.
+    # An expiry before the start is meaningless; Focus will reject the token when it has expired.
     if claims.exp is None or claims.exp <= start:
         return float("inf")
     return claims.exp - start

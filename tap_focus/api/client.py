@@ -1,101 +1,67 @@
-"""One HTTP conversation with Focus: base URL, login, timeouts, retries, and errors in words.
-
-It knows nothing of Singer. What Focus sends or refuses is told by counts, statuses and paths
-alone: no body, header, key, token or cursor ever stands in an error or a log line.
-"""
+"""Client of the Focus API: the feed of recordings, and their audio."""
 
 from __future__ import annotations
 
-import codecs
-import logging
-import os
-import ssl
 import typing as t
-from http.client import HTTPException
-from http.cookiejar import DefaultCookiePolicy
-from urllib.parse import urlsplit
+from contextlib import contextmanager
+from functools import partial
 
-import msgspec
 import requests
-import urllib3
-from requests.utils import get_environ_proxies
 
-from tap_focus.api.auth import Token, TokenKeeper
-from tap_focus.api.deadline import Adapter, Deadline, deadline
-from tap_focus.api.retry import Passing, retry, seconds_to_wait, timestamp
+from tap_focus.api.auth import Credentials, TokenProvider
+from tap_focus.api.page import Page, decode_page
+from tap_focus.api.pagination import iter_pages
+from tap_focus.api.retry import RetryableError, RetryPolicy
+from tap_focus.api.session import MAX_POOL_SIZE, Response, Session
 from tap_focus.errors import (
-    BadAnswerError,
-    CursorRefusedError,
-    OddStatusError,
-    RefusedError,
-    TooLargeError,
+    CursorRejectedError,
+    HTTPStatusError,
+    InvalidAudioError,
+    InvalidResponseError,
+    ResponseTooLargeError,
 )
 
-logger = logging.getLogger("tap-focus.client")
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tap_focus.api.record_model import RecordModel
+
+__all__ = ["MAX_POOL_SIZE", "AudioResponse", "Client", "Credentials"]
 
 CURSOR_PATH = "/client/recording/cursor"
 AUDIO_PATH = "/client/recording.playBackByThirdPartyId"
-LOGIN_PATHS = ("/authWithAPIKey", "/authWithApiKey")
-"""The documented spelling, and the one that newer vendor pages use."""
 
-MAX_BODY_BYTES = 128 * 1024 * 1024
-"""The most that one answer may hold, decompressed: 128 MiB."""
+MIN_BYTES_PER_SECOND = 64 * 1024
+"""Speed that a download must reach once the time of an ordinary request is used up."""
 
-MAX_CONNECTIONS = 64
-"""The most connections that are kept open, and so the most downloads at once."""
+MAX_PAGE_FACTOR = 2
+MIN_PAGE_LIMIT = 1000
+"""A page may hold `MAX_PAGE_FACTOR` times the requested recordings, and always this many."""
 
-DEADLINE_FACTOR = 5
-"""One try may last this many times `request_timeout` in all, however steadily bytes drip in."""
-
-_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Variables of the environment that name one, the first before the second."""
-
-_CHUNK = 256 * 1024
-_BROKEN = (
-    requests.RequestException,
-    # From below requests, when an answer is closed.
-    urllib3.exceptions.HTTPError,
-    HTTPException,
-    ConnectionError,
-    TimeoutError,
-    ssl.SSLError,
+AUDIO_CONTAINER_TYPES = frozenset(
+    {
+        "video/mp4",
+        "video/webm",
+        "application/ogg",
+        "application/octet-stream",
+        "binary/octet-stream",  # the default of S3
+    }
 )
-_PASSING_STATUSES = frozenset({408, 425, 429})
+"""Content types that are accepted as audio besides `audio/*`."""
+
+_CURSOR_REJECTIONS = frozenset({400, 404, 410})
 
 T = t.TypeVar("T")
-Use = t.Callable[[requests.Response, Deadline], T]
-"""Reads a good answer, bounded in time by the deadline, and makes something of it."""
-
-
-class _Session(requests.Session):
-    """A session that takes a redirect for an answer like any other.
-
-    Told not to follow one, requests would still read its whole body and parse its target.
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
-        """Find nothing to follow."""
-        return
-
-
-class _Login(msgspec.Struct):
-    token: t.Annotated[str, msgspec.Meta(pattern=r"\A[!-~]+\Z")]  # what a header can carry
-
-
-class Credentials(msgspec.Struct, frozen=True):
-    """What Focus's admin pages show for a service user. The key stays out of every repr."""
-
-    api_key: str
-    username: str
-    client_id: int
-
-    def __repr__(self) -> str:
-        """Say nothing: a repr may end in a log."""
-        return "Credentials(…)"
 
 
 class Client:
-    """Requests to one Focus account; safe to use from several threads."""
+    """Requests to one Focus account. Safe to use from several threads.
+
+    Example:
+        >>> client = Client(url, credentials, request_timeout=60, max_retries=8, user_agent="x")
+        >>> for page in client.iter_pages(cursor=None, page_size=100):
+        ...     print(page.number, page.size)
+    """
 
     def __init__(
         self,
@@ -106,280 +72,181 @@ class Client:
         max_retries: int,
         user_agent: str,
     ) -> None:
-        """Prepare a conversation; nothing is sent before the first request.
+        """Create a client; nothing is sent before the first request.
 
         Args:
-            base_url: `https://…/api`, or plain http on loopback; checked by the settings.
+            base_url: `https://…/api`, or plain http on loopback.
             credentials: the service user.
             request_timeout: seconds to connect, and between two reads.
-            max_retries: tries of one request before giving up, at least 1.
+            max_retries: retries of one request after a transient failure, 0 or more.
             user_agent: the `User-Agent` header.
         """
-        self._base_url = base_url.rstrip("/")
-        self._credentials = credentials
-        self._timeout = request_timeout
-        self._max_tries = max_retries
-        self._session = _Session()
-        # What there is in the environment is looked at once; a `.netrc` never.
-        self._session.trust_env = False
-        self._session.verify = next(filter(None, map(os.environ.get, _CA_BUNDLES)), True)
-        # Plain http is for this machine alone, and a proxy may be another.
-        if urlsplit(base_url).scheme == "https":
-            self._session.proxies = get_environ_proxies(base_url)
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, Adapter(pool_maxsize=MAX_CONNECTIONS))
-        self._session.headers.update(
-            {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "gzip"}
-        )
-        self._login_path = LOGIN_PATHS[0]
-        self._tokens = TokenKeeper(self._login)
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # Its lines hold URLs, with the cursor, and the server's headers. By name, since a logging
-        # configuration may have set a level for any of them.
-        for name in [*logging.root.manager.loggerDict]:
-            if name.partition(".")[0] == "urllib3":
-                logging.getLogger(name).disabled = True
+        self._session = Session(base_url, request_timeout=request_timeout, user_agent=user_agent)
+        self._retries = RetryPolicy(max_retries, self._session.host)
+        self._tokens = TokenProvider(self._session, credentials, self._retries)
 
-    def get_page(self, params: dict[str, str], decode: t.Callable[[bytes], T]) -> T:
-        """Fetch one page of the cursor.
+    def iter_pages(
+        self,
+        *,
+        cursor: str | None,
+        page_size: int,
+        from_date: str | None = None,
+        model: RecordModel | None = None,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> Iterator[Page]:
+        """Yield the pages of the feed; see `tap_focus.api.pagination.iter_pages`."""
+        get_page = partial(self.get_page, page_size=page_size, model=model)
+        return iter_pages(get_page, cursor, from_date, on_wait)
+
+    def get_page(
+        self,
+        *,
+        page_size: int,
+        cursor: str | None = None,
+        from_date: str | None = None,
+        model: RecordModel | None = None,
+        number: int = 1,
+    ) -> Page:
+        """Request one page of the feed, with retries.
 
         Args:
-            params: the query: `numberOfResults`, and `cursorId` or `fromDate`.
-            decode: makes a page of the body; a `BadAnswerError` of its making is tried again,
-                since a proxy's error page or a cut body may pass.
-
-        Returns:
-            What `decode` made.
+            page_size: recordings to request.
+            cursor: continues after an earlier page.
+            from_date: begins at a date, `YYYY-MM-DDTHH:MM:SSZ`; not sent with a cursor.
+            model: checks the fields of the recordings; see `Page.matches_model`.
+            number: position of the page in this run, for the errors.
 
         Raises:
-            FocusError: one of its subclasses, by what the operator must do.
+            CursorRejectedError: Focus does not accept the cursor.
+            APIError: any other permanent failure.
         """
+        params = {"numberOfResults": str(page_size)}
+        if cursor:
+            params["cursorId"] = cursor
+        elif from_date:
+            params["fromDate"] = from_date
+
+        def attempt() -> Page:
+            with self._open_authenticated("GET", CURSOR_PATH, params=params) as response:
+                page = decode_page(response.read(), number, model)
+            if page.size > max(page_size * MAX_PAGE_FACTOR, MIN_PAGE_LIMIT):
+                raise ResponseTooLargeError(
+                    f"Focus sent {page.size} recordings in one page, though {page_size} were "
+                    "requested"
+                )
+            return page
+
         try:
-            return self._authenticated(
-                "GET", CURSOR_PATH, lambda response, _: decode(_read(response)), params=params
-            )
-        except RefusedError as error:
-            if "cursorId" in params and error.status in _CURSOR_REFUSALS:
-                raise CursorRefusedError(
-                    f"Focus refused the bookmark's cursor with status {error.status}. The bookmark "
-                    "was left as it is. There are two ways on: run once with --full-refresh to "
-                    "read everything again; or set start_date to a day before the last good run "
-                    "and begin with a fresh state. Both bring recordings again that were already "
-                    "loaded, which a target that upserts takes as updates. (If you have just "
-                    "changed page_size, try the old one first.)"
-                ) from error
+            return self._retries.call(attempt, f"GET {CURSOR_PATH}")
+        except HTTPStatusError as error:
+            if cursor and error.status in _CURSOR_REJECTIONS:
+                raise CursorRejectedError(error.status) from error
             raise
 
-    def get_audio(self, third_party_id: str, use: Use[T]) -> T:
-        """Fetch the audio of a recording. The request changes nothing, so it is safe to retry.
-
-        Args:
-            third_party_id: Focus's `thirdPartyId` of the recording.
-            use: reads the answer; a `BadAnswerError` of its making is tried again.
-
-        Returns:
-            What `use` made.
+    @contextmanager
+    def open_audio(self, third_party_id: str) -> Iterator[AudioResponse]:
+        """Request the audio of a recording, once; `retry_audio` adds the retries.
 
         Raises:
-            FocusError: one of its subclasses; a `RefusedError` has the status.
+            InvalidAudioError: the response is no audio, or its length is unknown.
+            RetryableError: a transient failure, also while the chunks are read.
+            APIError: any other permanent failure.
         """
-        return self._authenticated(
+        with self._open_authenticated(
             "POST",
             AUDIO_PATH,
-            use,
             json={"thirdPartyId": third_party_id},
             # Compressed, the announced length would not be that of the file.
             headers={"Accept": "audio/*, */*;q=0.5", "Accept-Encoding": "identity"},
-        )
+        ) as response:
+            yield AudioResponse(response)
 
-    def _authenticated(self, method: str, path: str, use: Use[T], **kwargs: t.Any) -> T:
-        """Send a request with a token, retried; a refused token costs one login, and one only."""
-        renewals = iter([True])
+    def retry_audio(self, attempt: Callable[[], T]) -> T:
+        """Call `attempt`, which downloads a file by `open_audio`, with retries.
 
-        def attempt() -> T:
-            token = self._tokens.get()
+        The request changes nothing at Focus, so it is safe to repeat.
+        """
+        return self._retries.call(attempt, f"POST {AUDIO_PATH}")
+
+    @contextmanager
+    def _open_authenticated(
+        self, method: str, path: str, headers: dict[str, str] | None = None, **kwargs: t.Any
+    ) -> Iterator[Response]:
+        """Send a request with a token. If Focus rejects the token, log in and send it once more."""
+        token = self._tokens.get()
+        for is_last in (False, True):
+            authenticated = {"Authorization": token.header, **(headers or {})}
             try:
-                return self._try(method, path, use, token=token, **kwargs)
-            except RefusedError as error:
-                if error.status != requests.codes.unauthorized or not next(renewals, False):
+                with self._session.open(method, path, headers=authenticated, **kwargs) as response:
+                    self._tokens.accept()
+                    yield response
+                    return
+            except HTTPStatusError as error:
+                if error.status != requests.codes.unauthorized or is_last:
                     raise
-            logger.info("Focus refused the token; logging in again")
-            self._tokens.discard(token)
-            return attempt()
-
-        return self._retry(f"{method} {path}", attempt)
-
-    def _login(self) -> Token:
-        """Fetch a token. Logging in changes nothing at Focus, so it is safe to retry."""
-        body = {
-            "apiKey": self._credentials.api_key,
-            "username": self._credentials.username,
-            "clientId": self._credentials.client_id,
-        }
-        try:
-            token = self._retry(
-                f"POST {self._login_path}",
-                lambda: self._try("POST", self._login_path, _decode_login, json=body),
-            )
-        except RefusedError as error:
-            if error.status != requests.codes.not_found or self._login_path == LOGIN_PATHS[-1]:
-                raise
-            self._login_path = LOGIN_PATHS[-1]
-            return self._login()
-        logger.info("Logged in to %s", self._host)
-        return token
-
-    @property
-    def _host(self) -> str:
-        return urlsplit(self._base_url).netloc
-
-    def _retry(self, what: str, attempt: t.Callable[[], T]) -> T:
-        return retry(attempt, what=what, host=self._host, tries=self._max_tries)
-
-    def _try(
-        self,
-        method: str,
-        path: str,
-        use: Use[T],
-        *,
-        token: Token | None = None,
-        headers: dict[str, str] | None = None,
-        **kwargs: t.Any,
-    ) -> T:
-        """Send one request, and return what `use` makes of a good answer."""
-        with deadline(self._timeout * DEADLINE_FACTOR) as limit:
-            try:
-                with self._session.request(
-                    method,
-                    self._base_url + path,
-                    headers={"Authorization": token.header if token else None, **(headers or {})},
-                    timeout=self._timeout,
-                    stream=True,
-                    **kwargs,
-                ) as response:
-                    self._check(response, f"{method} {path}")
-                    return use(response, limit)
-            except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
-                raise RefusedError(
-                    "The proxy that the environment names cannot be used, or api_url. Check "
-                    "HTTPS_PROXY and ALL_PROXY; a SOCKS proxy needs the Python package PySocks "
-                    "beside the tap."
-                ) from error
-            except (BadAnswerError, *_BROKEN) as error:
-                if _caused_by(error, ssl.SSLCertVerificationError):
-                    raise RefusedError(
-                        f"No trusted TLS connection to {self._host}: its certificate cannot be "
-                        "verified. Check api_url, or name your company's CA bundle in "
-                        "REQUESTS_CA_BUNDLE."
-                    ) from error
-                if limit.passed:
-                    raise Passing("no answer in time") from error
-                lasting = error if isinstance(error, BadAnswerError) else None
-                raise Passing(_in_words(error), lasting=lasting) from error
-            except OSError as error:
-                # requests says so, and nothing else, of a CA bundle that it cannot find.
-                raise RefusedError(
-                    f"The CA bundle that {' or '.join(_CA_BUNDLES)} names cannot be read. "
-                    "Mend the variable's path."
-                ) from error
-
-    def _check(self, response: requests.Response, what: str) -> None:
-        """Raise what a status means for the operator; a 200 passes."""
-        status = response.status_code
-        if status == requests.codes.ok:
-            return
-        if status in _PASSING_STATUSES or status >= requests.codes.server_error:
-            raise Passing(
-                f"Focus answered {status}",
-                retry_after=seconds_to_wait(response.headers.get("Retry-After", "")),
-            )
-        if status < 300:  # noqa: PLR2004 - the classes of what is no refusal
-            raise OddStatusError(
-                f"{what} was answered with status {status}, which Focus's API does not promise. "
-                "Check api_url, or tell Focus's support.",
-                status,
-            )
-        if status < 400:  # noqa: PLR2004 - the class of redirects
-            host = _host_of(response.headers.get("Location", ""))
-            raise RefusedError(
-                f"{what} was redirected to {host}, and a redirect is never followed with "
-                "credentials. Set region or api_url to Focus's own address."
-            )
-        raise RefusedError(
-            f"{what} was refused with status {status}. {_ADVICE.get(status, _ADVICE[400])}", status
-        )
+                if not self._tokens.discard(token):
+                    raise
+            token = self._tokens.get()
 
 
-_CURSOR_REFUSALS = frozenset({400, 404, 410})
-_ADVICE = {
-    400: "Check the settings; if they are right, ask Focus's support.",
-    401: "Check api_key, username and client_id: all three stand on the same page of Focus's "
-    "admin area.",
-    403: "The service user lacks a right (Recording.View), or the Cursor synchronization API "
-    "is not switched on for the account.",
-    404: "Check region or api_url.",
-}
+class AudioResponse:
+    """A response that claims to be a complete audio file.
+
+    Attributes:
+        content_type: the media type in lower case, without parameters.
+        content_length: the announced size in bytes, or None if it is sent in chunks, whose end is
+            marked.
+    """
+
+    def __init__(self, response: Response) -> None:
+        """Check the headers.
+
+        Raises:
+            InvalidAudioError: the type is no audio, or the end of the file could not be recognized.
+            InvalidResponseError: the audio is compressed.
+        """
+        headers = response.headers
+        self._response = response
+        self.content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        self.content_length = _content_length(headers)
+        if not (
+            self.content_type.startswith("audio/") or self.content_type in AUDIO_CONTAINER_TYPES
+        ):
+            raise InvalidAudioError(f"Focus sent {self.content_type or 'no type'!a:.80}, not audio")
+        if headers.get("Content-Encoding", "identity").lower() != "identity":
+            # The announced length is that of the compressed body.
+            raise InvalidResponseError("Focus compressed the audio against the request")
+        if self.content_length == 0:
+            raise InvalidAudioError("Focus sent an empty file")
+
+    def iter_chunks(self) -> Iterator[bytes]:
+        """Yield the content. Each chunk extends the time limit, so that large files are possible.
+
+        Raises:
+            InvalidAudioError: the file is empty.
+            RetryableError: the connection failed, or the content is shorter than announced.
+        """
+        size = 0
+        for chunk in self._response.iter_chunks():
+            self._response.deadline.extend(len(chunk) / MIN_BYTES_PER_SECOND)
+            size += len(chunk)
+            yield chunk
+        if not size:
+            raise InvalidAudioError("Focus sent an empty file")
+        if self.content_length is not None and size != self.content_length:
+            raise RetryableError("the content has another length than announced")
 
 
-def _decode_login(response: requests.Response, _: Deadline) -> Token:
-    body = _read(response)
-    issued_at = timestamp(response.headers.get("Date", ""))
-    try:
-        return Token(msgspec.json.decode(body, type=_Login).token, issued_at=issued_at)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        # Without the cause: its text could hold a piece of the answer, and that is a token.
-        raise BadAnswerError(
-            "Focus answered the login with something other than a token. "
-            "Check api_url: is it the API of Focus?"
-        ) from None
-
-
-def _read(response: requests.Response) -> bytes:
-    """Read a body, decompressed, without the mark that some servers begin text with.
+def _content_length(headers: t.Mapping[str, str]) -> int | None:
+    """Return the announced length, or None for a chunked body.
 
     Raises:
-        BadAnswerError: it is larger than `MAX_BODY_BYTES`.
+        InvalidAudioError: neither is stated in the form of RFC 9112, so the end is unknown.
     """
-    parts: list[bytes] = []
-    size = 0
-    for part in response.iter_content(_CHUNK):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise TooLargeError(
-                f"Focus sent more than {MAX_BODY_BYTES >> 20} MiB in one answer. "
-                "Set a smaller page_size."
-            )
-    return b"".join(parts).removeprefix(codecs.BOM_UTF8)
-
-
-def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Whether an error of this kind is somewhere down an error's chain."""
-    while error:
-        if isinstance(error, kind):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _host_of(location: str) -> str:
-    """The host that a redirect leads to, without the credentials that it may hold."""
-    try:
-        url = urlsplit(location)
-        port = f":{url.port}" if url.port else ""
-    except ValueError:
-        return "an address that is none"
-    return repr(url.hostname + port) if url.hostname else "another path"
-
-
-def _in_words(error: Exception) -> str:
-    """Say what broke without the library's own text, which holds URLs."""
-    if isinstance(error, BadAnswerError):
-        return "Focus answered something else than was asked for"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.ContentDecodingError):
-        return "the answer could not be decompressed"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy failed"
-    return "the connection failed or broke"
+    codings = [c.strip().lower() for c in headers.get("Transfer-Encoding", "").split(",")]
+    if codings == ["chunked"]:
+        return None
+    length = headers.get("Content-Length", "")
+    if codings == [""] and length.isascii() and length.isdigit():
+        return int(length)
+    raise InvalidAudioError("Focus did not announce the length of the audio")

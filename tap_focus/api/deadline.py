@@ -1,8 +1,8 @@
-"""HTTP connections that take a limit on time, and no more than was announced.
+"""HTTP connections with a limit on the total time of a request.
 
-requests has no bound on the whole time of a request: its timeout counts anew with every byte that
-arrives, in headers too, so a server that drips could hold a request for ever. And it would pass
-over bytes that follow a body's announced length.
+The timeout of requests restarts with every byte that arrives, in the headers too, so a server that
+sends one byte a second could keep a request open forever. Here a background thread shuts the
+socket down when the deadline has passed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPException, HTTPResponse
 
 from requests.adapters import HTTPAdapter
+from typing_extensions import override
 from urllib3.connection import HTTPConnection
 from urllib3.util.ssltransport import SSLTransport
 
@@ -23,156 +24,127 @@ if t.TYPE_CHECKING:
 
     from urllib3 import PoolManager
 
-_thread = threading.local()
+POLL_INTERVAL = 0.2
+"""Seconds between two checks of the deadlines, and between two attempts to close a socket."""
 
-_LOOK_EVERY = 0.2
-"""Seconds between two looks at the deadlines; and, after one, between two attempts to hang up."""
+_current = threading.local()
+_deadlines: set[Deadline] = set()
+_lock = threading.Lock()
 
 
 class Deadline:
-    """Hangs up on the connection that a thread uses when its time is over.
+    """Closes the connection that the current thread uses when its time is over.
 
     Attributes:
-        passed: whether it did.
-        connection: what the thread asks by.
-        sock: the answer's, which outlives the connection where that is not kept alive.
+        passed: whether the time is over.
+        connection: the connection that sends the request.
+        sock: the socket of the response; it outlives a connection that is not kept alive.
     """
 
     def __init__(self, seconds: float) -> None:
-        """Begin to count, without a connection."""
         self.passed = False
         self.connection: HTTPConnection | None = None
         self.sock: t.Any = None
-        self._most = seconds
-        self._until = time.monotonic() + seconds
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
 
-    def allow(self, seconds: float) -> None:
-        """Grant more time, up to all that there was: for a large file, as its bytes arrive."""
-        self._until = min(self._until + seconds, time.monotonic() + self._most)
+    def extend(self, seconds: float) -> None:
+        """Grant more time, but never more than the original limit from now on."""
+        self._end = min(self._end + seconds, time.monotonic() + self._seconds)
 
-    def look(self) -> None:
-        """Hang up if the time is over; again and again, as a connection may be about to be made."""
-        if time.monotonic() < self._until:
+    def check(self) -> None:
+        """Shut the socket down if the time is over.
+
+        Called again and again: after the deadline a connection may still be opened.
+        """
+        if time.monotonic() < self._end:
             return
         self.passed = True
         sock = self.sock or (self.connection and self.connection.sock)
-        while isinstance(sock, SSLTransport):  # TLS within a proxy's TLS
+        while isinstance(sock, SSLTransport):  # TLS inside the TLS of a proxy
             sock = sock.socket
         if sock:
-            with suppress(OSError):  # the other side may have been faster
-                # As if it were no TLS socket, whose own method would end the encryption first.
+            with suppress(OSError):  # the server may have closed it first
+                # The method of the plain socket: a TLS socket's own would first end the encryption.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-class _Watch:
-    """A thread that looks at all deadlines. One for all: to start one takes time that counts."""
-
-    def __init__(self) -> None:
-        self._deadlines: set[Deadline] = set()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def begin(self, limit: Deadline) -> None:
-        with self._lock:
-            self._deadlines.add(limit)
-            if not self._thread:
-                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
-                self._thread.start()
-
-    def end(self, limit: Deadline) -> None:
-        with self._lock:
-            self._deadlines.discard(limit)
-
-    def _run(self) -> None:
-        while True:
-            time.sleep(_LOOK_EVERY)
-            with self._lock:
-                for limit in self._deadlines:
-                    limit.look()
-
-
-_watch = _Watch()
-
-
 @contextmanager
-def deadline(seconds: float) -> Iterator[Deadline]:
-    """Bound what the current thread asks and reads by an `Adapter` within the block."""
-    limit = _thread.deadline = Deadline(seconds)
-    _watch.begin(limit)
+def time_limit(seconds: float) -> Iterator[Deadline]:
+    """Limit the total time of the requests that the current thread sends by `DeadlineAdapter`."""
+    deadline = _current.deadline = Deadline(seconds)
+    with _lock:
+        _deadlines.add(deadline)
+        if not any(thread.name == "deadlines" for thread in threading.enumerate()):
+            # One thread checks all deadlines: starting one for each request would cost more.
+            threading.Thread(target=_check_deadlines, name="deadlines", daemon=True).start()
     try:
-        yield limit
+        yield deadline
     finally:
-        _watch.end(limit)
-        _thread.deadline = None
+        with _lock:
+            _deadlines.discard(deadline)
+        _current.deadline = None
+
+
+def _check_deadlines() -> None:
+    while True:
+        time.sleep(POLL_INTERVAL)
+        with _lock:
+            for deadline in _deadlines:
+                deadline.check()
 
 
 class _Response(HTTPResponse):
-    """An answer that may not go on after its announced length, nor announce less than nothing."""
-
-    def _safe_read(self, amt: int) -> bytes:
-        if amt < 0:  # a chunk's size; it would be read to the end of memory
-            raise HTTPException("a chunk's size is below zero")
+    @override
+    def _safe_read(self, amt: int) -> bytes:  # type: ignore[misc]
+        # http.client reads a chunk of negative size until the memory is full.
+        if amt < 0:
+            raise HTTPException("negative chunk size")
         return super()._safe_read(amt)  # type: ignore[misc,no-any-return]
-
-    def _close_conn(self) -> None:
-        fp = self.fp
-        excess = b""
-        if self.length == 0:
-            # No other way leads from a response to its socket.
-            sock: socket.socket = fp.raw._sock  # type: ignore[attr-defined]  # noqa: SLF001
-            timeout = sock.gettimeout()
-            sock.settimeout(0)  # look at what has arrived, and wait for nothing
-            with suppress(OSError):
-                excess = fp.peek(1)
-            sock.settimeout(timeout)
-        super()._close_conn()  # type: ignore[misc]
-        if excess:
-            raise HTTPException("the body is longer than announced")
 
 
 class _Connection(HTTPConnection):
-    """Makes itself known to the thread's deadline, new or taken from the pool."""
+    """Registers its socket, new or reused, with the deadline of the current thread."""
 
     response_class = _Response
 
+    @override
     def connect(self) -> None:
-        self._make_known()  # a proxy may drip its answer to CONNECT
+        self._register()  # a proxy may be slow to answer CONNECT
         super().connect()
 
+    @override
     def request(self, *args: t.Any, **kwargs: t.Any) -> None:
-        self._make_known()
+        self._register()
         super().request(*args, **kwargs)
-        self._make_known()
+        self._register()
 
-    def _make_known(self) -> None:
-        if limit := getattr(_thread, "deadline", None):
-            limit.connection, limit.sock = self, self.sock
-
-
-def _watch_pools(manager: PoolManager) -> None:
-    """Let a manager's pools make such connections, of each kind that it knows: TLS, SOCKS."""
-    manager.pool_classes_by_scheme = {
-        scheme: _watched(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
-    }
+    def _register(self) -> None:
+        if deadline := getattr(_current, "deadline", None):
+            deadline.connection, deadline.sock = self, self.sock
 
 
-def _watched(pool: t.Any) -> type:
-    connection = type(pool.__name__, (_Connection, pool.ConnectionCls), {})
-    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
+class DeadlineAdapter(HTTPAdapter):
+    """An adapter for `requests.Session.mount` whose connections obey `time_limit`."""
 
-
-class Adapter(HTTPAdapter):
-    """An adapter for `requests.Session.mount` with such connections."""
-
+    @override
     def init_poolmanager(self, *args: t.Any, **kwargs: t.Any) -> None:
-        """Make the pools of direct connections."""
         super().init_poolmanager(*args, **kwargs)
-        _watch_pools(self.poolmanager)
+        _use_deadlines(self.poolmanager)
 
+    @override
     def proxy_manager_for(self, proxy: str, **kwargs: t.Any) -> t.Any:
-        """Make the pools of connections through a proxy, once for each proxy."""
         is_new = proxy not in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **kwargs)
         if is_new:
-            _watch_pools(manager)
+            _use_deadlines(manager)
         return manager
+
+
+def _use_deadlines(manager: PoolManager) -> None:
+    """Replace the connection class of every scheme, TLS and SOCKS included."""
+    pools: dict[str, t.Any] = manager.pool_classes_by_scheme
+    for scheme, pool in pools.copy().items():
+        connection = type(pool.__name__, (_Connection, pool.ConnectionCls), {})
+        pools = {**pools, scheme: type(pool.__name__, (pool,), {"ConnectionCls": connection})}
+    manager.pool_classes_by_scheme = pools

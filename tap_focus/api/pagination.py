@@ -1,104 +1,119 @@
-"""Walks Focus's cursor: pages in order, the next one fetched while this one is used."""
+"""Iteration over the feed: follow the cursor and request the next page in advance."""
 
 from __future__ import annotations
 
 import typing as t
-from collections import deque
-from threading import Semaphore
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
 
-from tap_focus.api.page import WRITTEN, Answer, Page, Plain, decode, examine
-from tap_focus.api.threads import Background, result
-from tap_focus.errors import BadAnswerError, CursorRefusedError
+from tap_focus.errors import CursorRejectedError, PaginationError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
 
-_REMEMBERED_CURSORS = 1000
-"""How far back a cursor is recognised at once that came before; memory must not grow with the feed,
-so one from longer ago is recognised only in a further round (by Brent's algorithm)."""
+    from tap_focus.api.page import Page
 
-_Link = tuple[Answer, "Future[_Link] | None"]
-"""An answer, and what will bring the next one; None at the end."""
+POLL_INTERVAL = 0.2
+"""Seconds of one wait, so that a signal that arrives just before the wait is noticed."""
 
-
-class Fetch(t.Protocol):
-    """What asks Focus with a query and decodes its answer: `Client.get_page`."""
-
-    def __call__(self, params: dict[str, str], decode: Callable[[bytes], Answer]) -> Answer:
-        """Return the answer, or raise a `FocusError`."""
+PAGES_AHEAD = 2
+"""Pages that are requested before the caller asks for them. With one, the next request would wait
+until the caller's thread has been scheduled."""
 
 
-def walk(  # noqa: PLR0913 - each is named by its caller
-    fetch: Fetch,
-    *,
-    page_size: int,
+def iter_pages(
+    get_page: Callable[..., Page],
     cursor: str | None,
-    from_date: str | None = None,
-    plain: Plain | None = None,
-    check: Callable[[], None] = lambda: None,
+    from_date: str | None,
+    on_wait: Callable[[], None],
 ) -> Iterator[Page]:
-    """Walk the feed from a cursor, or from a date, or from its beginning, until up to date.
+    """Yield the pages of the feed from a cursor, a date or its beginning until it is up to date.
+
+    The last page is the first empty one. A failure is raised after the pages before it have been
+    yielded.
 
     Args:
-        fetch: asks Focus.
-        page_size: recordings to ask for at once.
-        cursor: where to go on; sent exactly as it was given.
-        from_date: where to begin without a cursor, as `YYYY-MM-DDTHH:MM:SSZ`; never sent with one.
-        plain: tells which recordings are plain; without it none is.
-        check: called for each page and several times a second while one is waited for; may raise,
-            to give up.
-
-    Yields:
-        The pages in order; the last one is the first that is empty. While the caller uses a page,
-        the next one, and no more, is being fetched. What goes wrong with that one is raised only
-        when the caller asks for it.
+        get_page: `Client.get_page` with its other arguments.
+        cursor: where to continue; sent exactly as it was given.
+        from_date: where to begin without a cursor, as `YYYY-MM-DDTHH:MM:SSZ`.
+        on_wait: called for each page and several times a second while one is awaited. May raise to
+            end the iteration.
 
     Raises:
-        BadAnswerError: a page with recordings led back to a cursor that came before, or Focus
-            refused a cursor of this run.
-        UnusableRecordingError: a recording has no id.
-        FocusError: what `fetch` raised.
+        PaginationError: a page led back to an earlier cursor, or Focus rejected a cursor that it
+            had returned.
+        APIError: what `get_page` raised.
     """
-    start = {"cursorId": cursor} if cursor else {"fromDate": from_date} if from_date else {}
-    seen = deque([hash(cursor)], maxlen=_REMEMBERED_CURSORS)
-    milestone = hash(cursor)
-    background = Background(1, "fetch")
-    # One page ahead of the caller's, and each that the caller waits for.
-    allowed = Semaphore(1)
+    pages = _follow_cursor(get_page, cursor, from_date)
+    wanted: SimpleQueue[None] = SimpleQueue()
+    results: SimpleQueue[Page | Exception | None] = SimpleQueue()
+    is_abandoned = Event()
 
-    def page(query: dict[str, str], number: int) -> _Link:
-        nonlocal milestone
-        allowed.acquire()
-        params = {"numberOfResults": str(page_size), **query}
-        answer = fetch(params, lambda body: decode(body, number))
-        place = hash(answer.cursor)
-        goes_back = place in seen or place == milestone
-        seen.append(place)
-        if number.bit_count() == 1:  # at powers of two
-            milestone = place
-        if goes_back or not answer.raws:
-            return answer, None
-        # Begun here and not by the caller, who has the interpreter to itself once it has the page.
-        return answer, background.begin(lambda: page({"cursorId": answer.cursor}, number + 1))
+    def request_pages() -> None:
+        while True:
+            wanted.get()
+            if is_abandoned.is_set():
+                return
+            try:
+                results.put(next(pages, None))
+            except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+                results.put(error)
 
-    answer: Answer | None = None
-    coming: Future[_Link] | None = background.begin(lambda: page(start, 1))
-    while coming:
-        allowed.release()
+    for _ in range(PAGES_AHEAD):
+        wanted.put(None)
+    Thread(target=request_pages, name="pages", daemon=True).start()
+    try:
+        while page := _wait_for(results, on_wait):
+            wanted.put(None)
+            yield page
+    finally:
+        is_abandoned.set()
+        wanted.put(None)
+
+
+def _wait_for(
+    results: SimpleQueue[Page | Exception | None], on_wait: Callable[[], None]
+) -> Page | None:
+    """Return the next result, or raise it if it is an exception."""
+    while True:
+        on_wait()
         try:
-            answer, following = result(coming, check)
-        except CursorRefusedError as error:
-            if not answer:
+            result = results.get(timeout=POLL_INTERVAL)
+        except Empty:
+            continue
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+def _follow_cursor(
+    get_page: Callable[..., Page], cursor: str | None, from_date: str | None
+) -> Iterator[Page]:
+    """Yield page after page, each requested when the one before has been taken."""
+    number = 1
+    # Brent's algorithm: a loop of any length returns to the checkpoint, which moves at powers of
+    # two. Remembering all cursors would need memory that grows with the feed.
+    checkpoint = cursor
+    while True:
+        try:
+            first = None if cursor else from_date
+            page = get_page(cursor=cursor, from_date=first, number=number)
+        except CursorRejectedError as error:
+            if number == 1:
                 raise
-            raise BadAnswerError(
-                f"Focus refused the cursor that it had given with page {answer.number} of this "
-                f"run. {WRITTEN}"
+            raise PaginationError(
+                f"Focus rejected, with status {error.status}, the cursor that it had returned with "
+                f"page {number - 1} of this run"
             ) from error
-        yield examine(answer, plain)
-        coming = following
-    if answer and answer.raws:
-        raise BadAnswerError(
-            "Focus's cursor does not advance: page "
-            f"{answer.number} of this run led back to a cursor that came before. {WRITTEN}"
-        )
+        yield page
+        if not page.size:
+            return
+        if page.cursor in (cursor, checkpoint):
+            raise PaginationError(
+                f"The cursor does not advance: page {number} of this run leads back to an earlier "
+                "page"
+            )
+        if number.bit_count() == 1:
+            checkpoint = page.cursor
+        cursor = page.cursor
+        number += 1

@@ -1,4 +1,4 @@
-"""The one policy of trying again, for login, cursor and audio: what passes, how long, how often."""
+"""Retry policy for every request: what is retried, how long to wait, how often."""
 
 from __future__ import annotations
 
@@ -8,89 +8,90 @@ import random
 import time
 import typing as t
 
-from tap_focus.errors import FocusError, UnavailableError
+from tap_focus.errors import APIError, UnavailableError
 
 logger = logging.getLogger("tap-focus.client")
 
+RETRYABLE_STATUSES = frozenset({408, 425, 429, *range(500, 1000)})
+
 MAX_WAIT = 60.0
-"""The longest wait between two tries, in seconds, also when Retry-After asks for more."""
+"""Longest wait between two attempts in seconds, even if Retry-After asks for more."""
 
 T = t.TypeVar("T")
 
 
-class Passing(Exception):  # noqa: N818 - a reason to try again, not an error yet
-    """One try that failed in a way that may pass.
+class RetryableError(Exception):
+    """A transient failure of one attempt; the text is logged.
 
     Attributes:
-        retry_after: seconds that Focus asks to wait.
-        lasting: what to raise when it does not pass.
+        retry_after: seconds that the server asked to wait, or None.
+        on_exhausted: the error to raise after the last attempt, or None for `UnavailableError`.
     """
 
     def __init__(
-        self, reason: str, *, retry_after: float | None = None, lasting: FocusError | None = None
+        self,
+        reason: str,
+        *,
+        retry_after: float | None = None,
+        on_exhausted: APIError | None = None,
     ) -> None:
-        """Say in a few words what failed; they stand in the log."""
         super().__init__(reason)
         self.retry_after = retry_after
-        self.lasting = lasting
+        self.on_exhausted = on_exhausted
 
 
-def retry(attempt: t.Callable[[], T], *, what: str, host: str, tries: int) -> T:
-    """Call `attempt` until it succeeds, fails for good, or has failed so many times.
+class RetryPolicy(t.NamedTuple):
+    """How often a request to `host` is repeated; 0 retries are one attempt."""
 
-    Args:
-        attempt: raises `Passing` for what may pass; all else is for good.
-        what: names the request in the log, such as `GET /client/recording/cursor`.
-        host: where it goes.
-        tries: how often to call it at most, at least once.
+    max_retries: int
+    host: str
 
-    Raises:
-        FocusError: what failed lasts; an `UnavailableError` where nothing says more.
-    """
-    began = time.monotonic()
-    for number in range(1, tries + 1):
-        try:
-            return attempt()
-        except Passing as error:
-            failure = error
-        if number < tries:
-            wait = _wait(number, failure.retry_after)
-            logger.warning(
-                "%s: %s. Trying again in %.1f s (try %d of %d)",
-                what,
-                failure,
-                wait,
-                number + 1,
-                tries,
-            )
-            time.sleep(wait)
-    raise failure.lasting or UnavailableError(
-        f"{what} failed {tries} times in {time.monotonic() - began:.0f} s, the last time: "
-        f"{failure}",
-        "The bookmark stands where it was: run again later. "
-        f"If it lasts, check that {host} can be reached from here.",
-    )
+    def call(self, attempt: t.Callable[[], T], request: str) -> T:
+        """Call `attempt` until it raises no `RetryableError`, or the retries are used up.
+
+        Raises:
+            UnavailableError: the last retry failed too.
+            APIError: the `on_exhausted` of the last failure.
+        """
+        started = time.monotonic()
+        for retries in range(self.max_retries + 1):
+            try:
+                return attempt()
+            except RetryableError as error:
+                failure = error
+            if retries < self.max_retries:
+                wait = seconds_to_wait(retries, failure.retry_after)
+                progress = f"Retry {retries + 1} of {self.max_retries} in {wait:.1f} s"
+                logger.warning("%s: %s. %s", request, failure, progress)
+                time.sleep(wait)
+        raise failure.on_exhausted or UnavailableError(
+            request,
+            host=self.host,
+            attempts=self.max_retries + 1,
+            seconds=time.monotonic() - started,
+            reason=str(failure),
+        )
 
 
-def seconds_to_wait(retry_after: str) -> float | None:
-    """Seconds that a Retry-After asks for, in either of its forms; None where it makes no sense."""
-    if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after)
-    at = timestamp(retry_after)
+def seconds_to_wait(retries: int, retry_after: float | None) -> float:
+    """Return the wait after so many retries, with jitter so that taps do not synchronize."""
+    if retry_after is not None:
+        return min(retry_after, MAX_WAIT) + random.uniform(0, 0.5)  # noqa: S311
+    longest = min(0.5 * 2.0 ** min(retries, 10), MAX_WAIT)
+    return random.uniform(longest / 2, longest)  # noqa: S311 - jitter needs no secrecy
+
+
+def parse_retry_after(header: str) -> float | None:
+    """Return the seconds of a Retry-After header (RFC 9110, section 10.2.3); None if invalid."""
+    if header.isascii() and header.isdigit():
+        return float(header)
+    at = parse_http_date(header)
     return None if at is None else max(at - time.time(), 0.0)
 
 
-def timestamp(http_date: str) -> float | None:
-    """Seconds since 1970 of a date in a header; None for what is none."""
+def parse_http_date(header: str) -> float | None:
+    """Return an HTTP date in seconds since 1970, or None if it is invalid."""
     try:
-        return email.utils.parsedate_to_datetime(http_date).timestamp()
+        return email.utils.parsedate_to_datetime(header).timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-def _wait(failures: int, asked: float | None) -> float:
-    """Seconds to wait after so many failures, with jitter, so that taps do not act in step."""
-    if asked is None:
-        longest = min(0.5 * 2.0 ** min(failures - 1, 10), MAX_WAIT)
-        return random.uniform(longest / 2, longest)  # noqa: S311 - jitter is no secret
-    return min(asked, MAX_WAIT) + random.uniform(0, 0.5)  # noqa: S311

@@ -1,0 +1,279 @@
+"""One HTTP attempt: base URL, headers, proxies, time and size limits, and statuses as errors.
+
+No error or log line contains a body, a header, the key, a token or a cursor.
+"""
+
+from __future__ import annotations
+
+import codecs
+import logging
+import os
+import ssl
+import typing as t
+from contextlib import contextmanager
+from http.client import HTTPException
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.utils import get_environ_proxies, select_proxy
+from typing_extensions import override
+
+from tap_focus.api.deadline import Deadline, DeadlineAdapter, time_limit
+from tap_focus.api.retry import RETRYABLE_STATUSES, RetryableError, parse_retry_after
+from tap_focus.errors import (
+    CABundleError,
+    CertificateError,
+    HTTPStatusError,
+    InvalidResponseError,
+    ProtocolMismatchError,
+    ProxyError,
+    RedirectError,
+    ResponseTooLargeError,
+    UnexpectedStatusError,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_BODY_BYTES = 128 * 1024 * 1024
+"""Largest response that is read into memory, decompressed: 128 MiB."""
+
+DEADLINE_FACTOR = 5
+"""An attempt may last this many times `request_timeout`, however steadily bytes arrive."""
+
+MAX_POOL_SIZE = 64
+"""Most connections that are kept open for reuse."""
+
+READ_SIZE = 256 * 1024
+"""Bytes that are read from a response at once."""
+
+CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Environment variables that name a CA bundle, by priority."""
+
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+"""OpenSSL's reasons when a server answers a TLS handshake in plain text."""
+
+_TLS_ALERT = r"\x15\x03"
+"""How the start of a TLS alert looks in the text of `BadStatusLine`."""
+
+RETRYABLE_EXCEPTIONS = (
+    requests.RequestException,
+    # Raised below requests when a response is closed.
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    ConnectionError,
+    TimeoutError,
+    ssl.SSLError,
+)
+
+
+class Response:
+    """A response with status 200 whose body has not been read.
+
+    Attributes:
+        headers: the response headers, case-insensitive.
+        deadline: the time limit of the attempt.
+    """
+
+    def __init__(self, response: requests.Response, deadline: Deadline) -> None:
+        self.headers = response.headers
+        self.deadline = deadline
+        self._response = response
+
+    def iter_chunks(self) -> Iterator[bytes]:
+        """Yield the decompressed body.
+
+        Raises:
+            InvalidResponseError: the body is compressed more than once, or not by gzip.
+            RetryableError: the time is over.
+        """
+        encoding = self.headers.get("Content-Encoding", "identity").strip().lower()
+        # Each further layer of compression could multiply the work for a small body.
+        if encoding not in ("gzip", "identity", ""):
+            raise InvalidResponseError("Focus compressed a response in an unsupported way")
+        for chunk in self._response.iter_content(READ_SIZE):
+            if self.deadline.passed:
+                raise RetryableError("no complete response in time")
+            yield chunk
+
+    def read(self) -> bytes:
+        """Return the decompressed body, without a byte order mark.
+
+        Raises:
+            ResponseTooLargeError: it is larger than `MAX_BODY_BYTES`.
+        """
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in self.iter_chunks():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                raise ResponseTooLargeError(
+                    f"Focus sent more than {MAX_BODY_BYTES >> 20} MiB in one response"
+                )
+        return b"".join(chunks).removeprefix(codecs.BOM_UTF8)
+
+
+class Session:
+    """Sends requests to one base URL. Safe to use from several threads.
+
+    Attributes:
+        host: host and port of the base URL.
+    """
+
+    def __init__(self, base_url: str, *, request_timeout: float, user_agent: str) -> None:
+        """Read the proxies and the CA bundle from the environment; send nothing."""
+        self._base_url = base_url.rstrip("/")
+        self._timeout = request_timeout
+        self._ca_bundle_checked = False
+        self.host = urlsplit(self._base_url).netloc
+        self._session = _RequestsSession()
+        # Reads the environment once, and never a `.netrc`.
+        self._session.trust_env = False
+        self._session.verify = next(filter(None, map(os.environ.get, CA_BUNDLE_VARIABLES)), True)
+        # Plain http is for this machine only, and a proxy may be another machine.
+        if urlsplit(base_url).scheme == "https":
+            self._session.proxies = get_environ_proxies(base_url)
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, DeadlineAdapter(pool_maxsize=MAX_POOL_SIZE))
+        self._session.headers.update(
+            {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "gzip"}
+        )
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        _silence_urllib3()
+
+    @contextmanager
+    def open(self, method: str, path: str, **kwargs: t.Any) -> Iterator[Response]:
+        """Send one request and return the response; the body is read inside the context.
+
+        Raises:
+            RetryableError: a transient failure, of the request or while the body is read.
+            APIError: a permanent failure.
+        """
+        self._check_ca_bundle()
+        request = f"{method} {path}"
+        with time_limit(self._timeout * DEADLINE_FACTOR) as deadline:
+            try:
+                with self._session.request(
+                    method, self._base_url + path, timeout=self._timeout, stream=True, **kwargs
+                ) as response:
+                    _check_status(response, request)
+                    yield Response(response, deadline)
+            except InvalidResponseError as error:
+                # The error page of a proxy, or a truncated body, may be gone on the next attempt.
+                raise RetryableError("unexpected response", on_exhausted=error) from error
+            except RETRYABLE_EXCEPTIONS as error:
+                if deadline.passed:
+                    raise RetryableError("no complete response in time") from error
+                raise self._translate(error) from error
+
+    def _check_ca_bundle(self) -> None:
+        """Load the CA bundle once: a library would report a bad one as a broken connection."""
+        path = self._session.verify
+        if isinstance(path, str) and not self._ca_bundle_checked:
+            try:
+                is_folder = Path(path).is_dir()
+                ssl.create_default_context(
+                    cafile=None if is_folder else path, capath=path if is_folder else None
+                )
+            except OSError as error:  # includes ssl.SSLError
+                raise CABundleError(" or ".join(CA_BUNDLE_VARIABLES)) from error
+            self._ca_bundle_checked = True
+
+    def _translate(self, error: Exception) -> Exception:  # noqa: PLR0911 - one for each kind
+        """Return the tap's exception for one of a library, whose text may contain the URL."""
+        proxy = _without_credentials(select_proxy(self._base_url, self._session.proxies) or "")
+        if isinstance(
+            error, (requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL)
+        ):
+            return ProxyError(proxy, "its URL is not supported, or PySocks is not installed")
+        if _caused_by(error, ssl.SSLCertVerificationError):
+            return CertificateError(self.host)
+        text = str(error)
+        if status := _proxy_status(text):
+            reason = f"it answered {status}"
+            if status in RETRYABLE_STATUSES:
+                return RetryableError(f"proxy: {reason}")
+            return ProxyError(proxy, reason)
+        if any(mark in text for mark in _NOT_TLS):
+            if isinstance(error, requests.exceptions.ProxyError):
+                return ProxyError(
+                    proxy, "it does not speak TLS, so its URL must begin with http://"
+                )
+            return ProtocolMismatchError(self.host, "the port does not speak TLS")
+        if _TLS_ALERT in text:
+            return ProtocolMismatchError(self.host, "the port speaks TLS only")
+        return RetryableError(_describe(error))
+
+
+class _RequestsSession(requests.Session):
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        # requests would read the body of a redirect and parse its target, even with
+        # allow_redirects=False.
+        return
+
+
+def _check_status(response: requests.Response, request: str) -> None:
+    status = response.status_code
+    if status == requests.codes.ok:
+        return
+    if status in RETRYABLE_STATUSES:
+        wait = parse_retry_after(response.headers.get("Retry-After", ""))
+        raise RetryableError(f"Focus answered {status}", retry_after=wait)
+    if status < requests.codes.multiple_choices:
+        raise UnexpectedStatusError(status, request)
+    if status < requests.codes.bad_request:
+        raise RedirectError(request, _host_of(response.headers.get("Location", "")))
+    raise HTTPStatusError(status, request)
+
+
+def _silence_urllib3() -> None:
+    """Disable urllib3's log lines, which contain URLs with the cursor, and headers."""
+    # By name, since a logging configuration may have set a level for any of its loggers.
+    for name in [*logging.root.manager.loggerDict]:
+        if name.partition(".")[0] == "urllib3":
+            logging.getLogger(name).disabled = True
+
+
+def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+    while error:
+        if isinstance(error, kind):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _host_of(location: str) -> str:
+    """Return the host of a redirect's target, without the credentials in it."""
+    try:
+        url = urlsplit(location)
+        port = f":{url.port}" if url.port else ""
+    except ValueError:
+        return "an invalid URL"
+    return ascii(url.hostname + port)[:100] if url.hostname else "another path"
+
+
+def _without_credentials(url: str) -> str:
+    scheme, _, rest = url.rpartition("://")
+    return f"{scheme or 'http'}://{rest.rpartition('@')[2].partition('/')[0]}"[:100] if url else ""
+
+
+def _proxy_status(text: str) -> int | None:
+    """Return the status with which a proxy rejected a tunnel; http.client puts it in a text."""
+    _, found, rest = text.partition("Tunnel connection failed: ")
+    return int(rest[:3]) if found and rest[:3].isdecimal() else None
+
+
+def _describe(error: Exception) -> str:
+    """Describe a failure without the library's own text, which contains URLs."""
+    if isinstance(error, requests.Timeout):
+        return "no response in time"
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return "the response could not be decompressed"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the connection to the proxy failed"
+    return "the connection failed or was closed"
