@@ -1,4 +1,4 @@
-"""A Singer stream that walks the feed's cursor, whose bookmark moves at each page's end."""
+"""A stream that follows the feed's cursor. Its bookmark moves at the end of each page."""
 
 from __future__ import annotations
 
@@ -6,111 +6,145 @@ import abc
 import typing as t
 from functools import cached_property
 
+from simpleeval import NameNotDefined
 from singer_sdk import Stream
 from singer_sdk.batch import Batcher
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import CustomStreamMap
+from singer_sdk.singerlib.catalog import Metadata
+from typing_extensions import override
 
-from tap_focus.api.page import KEY, Page, Plain
-from tap_focus.api.pagination import walk
-from tap_focus.errors import StorageError
+from tap_focus.api.record_model import KEY
+from tap_focus.errors import BatchStorageError
 from tap_focus.settings import to_utc
-from tap_focus.streams import schemas
-from tap_focus.streams.state import REPLICATION_KEY, Bookmark
+from tap_focus.streams.sdk import mapped_property
+from tap_focus.streams.selection import property_paths, to_breadcrumb
+from tap_focus.streams.state import REPLICATION_KEY, CursorStateManager
 
 if t.TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Iterator
 
+    from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
-    from singer_sdk.singerlib import Catalog, RecordMessage
+    from singer_sdk.singerlib import Catalog, MetadataMapping, RecordMessage
 
+    from tap_focus.api.client import Client
+    from tap_focus.api.page import Page
+    from tap_focus.api.record_model import RecordModel
     from tap_focus.streams.progress import Progress
     from tap_focus.streams.sdk import BaseBatchFileEncoding
-    from tap_focus.tap import TapFocus
+    from tap_focus.streams.writer import MessageWriter
 
     Row = dict[str, t.Any]
 
-_PLAIN = Plain(schemas.TYPES)
 
-
-class CursorStream(Stream, abc.ABC):
-    """A stream that walks the feed's cursor from a bookmark of its own."""
+class FeedStream(Stream, abc.ABC):
+    """A stream that reads the feed of recordings from its own bookmark."""
 
     primary_keys = (KEY,)
     replication_key = REPLICATION_KEY
-    # A record is what Focus sent: no value is converted to suit the schema.
+    # Values are what Focus sent. The SDK must not convert them to suit the schema.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
-    # The SDK would walk the feed once for each partition that it finds in a state.
+    # The SDK would read the feed once for each partition in a state.
     partitions = None
 
-    _tap: TapFocus
-
-    def __init__(self, tap: TapFocus) -> None:
-        """Make the stream of a tap."""
+    def __init__(self, tap: Tap, *, client: Client, writer: MessageWriter) -> None:
         super().__init__(tap)
-        # Each of the tap's errors explains itself; the SDK's line before it would only alarm.
-        self.logger.addFilter(_not_unhandled)
-        self._written: tuple[str | None, dict[str, t.Any]] | None = None
+        self._client = client
+        self._writer = writer
+        self._pending_state: tuple[str | None, dict[str, t.Any]] | None = None
+        # The tap logs each error with a reason. The SDK's line before it has none.
+        self.logger.addFilter(_is_not_unhandled_error)
 
     @abc.abstractmethod
-    def rows(self, page: Page) -> Iterable[Row]:
-        """Make the rows of a page, in its order."""
+    def page_records(self, page: Page) -> Iterable[Row]:
+        """Yield the records of a page, in its order."""
 
     @abc.abstractmethod
-    def progress(self) -> Progress:
-        """Begin to count."""
+    def new_progress(self) -> Progress:
+        """Return a new progress log."""
 
-    def begin(self) -> Iterable[Row]:
-        """Make the rows that come before the first page's, if any."""
-        return ()
+    def write_raw_records(self, page: Page) -> bool:  # noqa: ARG002 - for subclasses
+        """Write the records of a page past the SDK, if possible; return whether they are written.
 
-    def kept(self) -> dict[str, t.Any]:
-        """Return what the bookmark keeps beside the cursor."""
-        return {}
+        By default they are not, and `page_records` yields them to the SDK.
+        """
+        return False
 
     @property
-    def state_manager(self) -> Bookmark:
-        """The bookmark, in place of the SDK's comparison of replication values."""
-        if not isinstance(self._state_manager, Bookmark):
-            self._state_manager = Bookmark(
-                tap_name=self.tap_name, stream_name=self.name, tap_state=self.tap_state
-            )
-        return self._state_manager
+    def record_model(self) -> RecordModel | None:
+        """Types of the fields that `write_raw_records` expects, if any."""
+        return None
 
-    def get_records(self, context: Context | None) -> Iterator[Row]:  # noqa: ARG002
-        """Walk the feed from the bookmark until it is up to date.
+    def initial_records(self) -> Iterable[Row]:
+        """Yield records before those of the first page."""
+        return ()
+
+    def extra_state(self) -> dict[str, t.Any]:
+        """Return what the bookmark contains besides the cursor."""
+        return {}
+
+    @cached_property
+    @override
+    def state_manager(self) -> CursorStateManager:
+        return CursorStateManager(
+            tap_name=self.tap_name, stream_name=self.name, tap_state=self.tap_state
+        )
+
+    @property
+    @override
+    def metadata(self) -> MetadataMapping:
+        """Metadata with an entry for each property, also within the objects of arrays.
+
+        The SDK has no entries for those, and Meltano applies a selection to existing ones only.
+        """
+        is_new = self._metadata is None
+        metadata = super().metadata
+        if is_new and self._tap_input_catalog is None:
+            for path in property_paths(self.schema):
+                if (breadcrumb := to_breadcrumb(path)) not in metadata:
+                    metadata[breadcrumb] = Metadata(inclusion=Metadata.InclusionType.AVAILABLE)
+        return metadata
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Row]:
+        """Read the feed from the bookmark until it is up to date.
 
         Yields:
-            The rows in the feed's order. The generator is resumed only when a row has been taken
-            care of, so what follows a page's last `yield` may rely on it.
+            The records in the feed's order. A record has been written when the generator is
+            resumed.
         """
-        self._counts = self.progress()
-        yield from self.begin()
+        self._progress = self.new_progress()
+        yield from self.initial_records()
         for page in self._pages():
-            yield from self.rows(page)
-            self._page_is_out(page.cursor)
-            self._counts.page(len(page.raws), page.latest)
-        if not self._batched:
-            self._counts.finish()
+            if not self.write_raw_records(page):
+                yield from self.page_records(page)
+            self._page_written(page.cursor)
+            self._progress.page_written(page.size, page.latest_start)
+        if not self._is_batched:
+            self._progress.finish()
 
+    @override
     def get_batches(
         self, batch_config: t.Any, context: Context | None = None
     ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
-        """Write batch files of what RECORD messages would hold.
+        """Write batch files with the records as RECORD messages would contain them.
 
-        The SDK's own would hold the records before selection and stream maps. It pulls a batch's
-        records long before it writes the BATCH message, and resumes this generator only after it
-        has: then the bookmark follows.
+        The SDK's batches would contain the records before selection and stream maps. The SDK
+        resumes this generator after it has written a BATCH message; then the bookmark moves.
 
         Raises:
-            ConfigValidationError: stream maps make several streams of this one, and a batch can't.
-            StorageError: a file cannot be written.
+            ConfigValidationError: stream maps make several streams of this one.
+            BatchStorageError: a file cannot be written.
         """
         if len(self.stream_maps) > 1:
-            error = f"batch_config: stream_maps make several streams of {self.name}; set one only"
-            raise ConfigValidationError("wrong settings", errors=[error])
+            error = (
+                f"batch_config: stream_maps make several streams of {self.name}, which batch files "
+                "do not support. Remove batch_config or all but one of the maps"
+            )
+            raise ConfigValidationError("Invalid settings", errors=[error])
         records = (
             message.record
             for record in self._sync_records(context, write_messages=False)
@@ -118,94 +152,103 @@ class CursorStream(Stream, abc.ABC):
         )
         batcher = Batcher(self.tap_name, self.name, batch_config)
         batches = iter(batcher.get_batches(records))
-        while manifest := self._written_batch(batches):
+        while manifest := _next_batch(batches):
             yield batch_config.encoding, manifest
-            self._move_bookmark()
-        self._move_bookmark()  # The last, empty page has no batch.
-        self._counts.finish()
+            self._write_state()
+        self._write_state()  # The empty last page has no batch.
+        self._progress.finish()
 
-    @staticmethod
-    def _written_batch(batches: Iterator[list[str]]) -> list[str] | None:
-        try:
-            return next(batches, None)
-        except OSError as error:
-            raise StorageError(
-                f"Cannot write to batch_config's storage.root: "
-                f"{error.strerror or type(error).__name__}. See that it exists, that there is "
-                "space (in the folder for temporary files too), and that its credentials are at "
-                "hand."
-            ) from error
-
+    @override
     def _generate_record_messages(self, record: Row) -> t.Generator[RecordMessage, None, None]:
-        """Make the messages of a record; what its values do to an expression is told without them.
+        """Apply selection and stream maps to a record, without its values in an error's text.
 
         Raises:
-            MapExpressionError: a stream map's expression failed.
+            MapExpressionError: an expression of a stream map failed.
         """
         try:
             yield from super()._generate_record_messages(record)
         except Exception as error:
-            if not any(isinstance(each, CustomStreamMap) for each in self.stream_maps):
+            if not any(isinstance(stream_map, CustomStreamMap) for stream_map in self.stream_maps):
                 raise
+            column = mapped_property(error.__traceback__)
             raise MapExpressionError(
-                f"an expression for {self.name} failed on a record with {type(error).__name__}"
+                f"The expression for {self.name}.{column} failed on a record: {_reason(error)}"
             ) from None
 
+    @override
     def generate_child_contexts(self, *_: t.Any, **__: t.Any) -> Iterable[None]:
-        """Return none: there are no child streams, for which the SDK would filter once more."""
+        # There are no child streams. The SDK would apply the filter of a stream map once more.
         return ()
 
+    @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Take over a catalog's selection and keys, not its method: the feed knows one only."""
+        """Apply the selection, keys and schema of a catalog, but not its replication method."""
         super().apply_catalog(catalog)
         self.replication_key = REPLICATION_KEY
         self.forced_replication_method = None
 
     @property
+    @override
     def is_timestamp_replication_key(self) -> bool:
-        """A cursor is none, also where a catalog's schema lacks it."""
+        # A catalog may lack the cursor's schema, by which the SDK would decide.
         return False
 
     @cached_property
-    def _batched(self) -> bool:
+    def _is_batched(self) -> bool:
         return self.get_batch_config(self.config) is not None
 
     def _pages(self) -> Iterator[Page]:
         cursor = self.state_manager.cursor
-        start = self.config.get("start_date")
+        start_date = self.config.get("start_date")
         if not cursor and self.state_manager.stream_state.get("replication_key_value"):
-            self.logger.warning("The state's bookmark is of another replication key: left aside")
-        if cursor and start:
-            self.logger.info("Going on from the bookmark; start_date counts for a first run only")
+            self.logger.warning("Ignoring a bookmark with another replication key")
+        if cursor and start_date:
+            self.logger.info("Continuing from the bookmark. start_date applies to a first run only")
         elif cursor:
-            self.logger.info("Going on from the bookmark")
+            self.logger.info("Continuing from the bookmark")
         else:
-            self.logger.info("No bookmark: starting at %s", start or "the first recording")
-        return walk(
-            self._tap.client.get_page,
+            self.logger.info("No bookmark. Starting at %s", start_date or "the first recording")
+        return self._client.iter_pages(
             page_size=self.config["page_size"],
             cursor=cursor,
-            from_date=to_utc(start) if start else None,
-            plain=_PLAIN,
-            check=self._tap.message_writer.check,
+            from_date=to_utc(start_date) if start_date else None,
+            model=self.record_model,
+            on_wait=self._writer.raise_if_stopping,
         )
 
-    def _page_is_out(self, cursor: str | None) -> None:
-        """Note that all rows up to a cursor are taken care of; None is where the bookmark stands.
+    def _page_written(self, cursor: str | None) -> None:
+        """Move the bookmark after all records up to a cursor; None leaves the cursor unchanged.
 
-        What a batch holds is not out before its message is.
+        The records of a batch are written only with its BATCH message.
         """
-        self._written = (cursor, self.kept())
-        if not self._batched:
-            self._move_bookmark()
+        self._pending_state = (cursor, self.extra_state())
+        if not self._is_batched:
+            self._write_state()
 
-    def _move_bookmark(self) -> None:
-        """Let the bookmark follow what is out, and write it."""
-        if self._written is not None:
-            cursor, kept = self._written
-            self.state_manager.move(cursor, **kept)
+    def _write_state(self) -> None:
+        if self._pending_state is not None:
+            cursor, extra = self._pending_state
+            self.state_manager.advance(cursor, **extra)
             self._tap.state_writer.write_state(self.tap_state)
+            self._writer.flush()  # the SDK does not write an unchanged state
 
 
-def _not_unhandled(line: logging.LogRecord) -> bool:
+def _reason(error: BaseException) -> str:
+    """Describe why an expression failed, without values of the record."""
+    cause = error.__cause__ or error
+    name = getattr(cause, "name", None)
+    if isinstance(cause, NameNotDefined):
+        is_faker = name == "fake"
+        return "the Python package Faker is not installed" if is_faker else f"no field {name!a}"
+    return type(cause).__name__
+
+
+def _next_batch(batches: Iterator[list[str]]) -> list[str] | None:
+    try:
+        return next(batches, None)
+    except OSError as error:
+        raise BatchStorageError(error.strerror or type(error).__name__) from error
+
+
+def _is_not_unhandled_error(line: logging.LogRecord) -> bool:
     return not str(line.msg).startswith("An unhandled error occurred")

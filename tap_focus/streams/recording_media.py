@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import typing as t
 from functools import cached_property
 
 from singer_sdk.exceptions import ConfigValidationError
+from typing_extensions import override
 
-from tap_focus.api.page import KEY
+from tap_focus.api.record_model import KEY
+from tap_focus.api.text import sanitize
 from tap_focus.archive.manifest import COPIED_FIELDS
 from tap_focus.archive.shard import Shard, parse_shard
 from tap_focus.errors import TooManyFailedDownloadsError
@@ -16,21 +17,15 @@ from tap_focus.streams import schemas
 from tap_focus.streams.base import FeedStream
 from tap_focus.streams.progress import AudioProgress
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
-
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from singer_sdk.helpers.types import Context
+    from singer_sdk import Tap
 
     from tap_focus.api.client import Client
     from tap_focus.api.page import Page
     from tap_focus.archive.downloader import AudioDownloader, DownloadResult
     from tap_focus.streams.writer import MessageWriter
-    from tap_focus.tap import TapFocus
 
     Row = dict[str, t.Any]
 
@@ -48,9 +43,8 @@ class RecordingMediaStream(FeedStream):
     _progress: AudioProgress
 
     def __init__(
-        self, tap: TapFocus, *, client: Client, writer: MessageWriter, downloader: AudioDownloader
+        self, tap: Tap, *, client: Client, writer: MessageWriter, downloader: AudioDownloader
     ) -> None:
-        """Create the stream. The downloader is opened when the sync starts."""
         super().__init__(tap, client=client, writer=writer)
         self._downloader = downloader
         self._failed: dict[int, Row] = {}
@@ -58,13 +52,6 @@ class RecordingMediaStream(FeedStream):
     @override
     def new_progress(self) -> AudioProgress:
         return AudioProgress(self.logger)
-
-    @override
-    def get_records(self, context: Context | None) -> Iterator[Row]:
-        if self.ABORT_AT_RECORD_COUNT is not None and not self.config.get("media_path"):
-            self.logger.info("recording_media is not tested, since media_path is not set")
-            return iter(())
-        return super().get_records(context)
 
     @override
     def initial_records(self) -> Iterator[Row]:
@@ -131,8 +118,13 @@ class RecordingMediaStream(FeedStream):
         self._progress.waiting = len(recordings)
         for result in self._downloader.download_all(recordings, on_wait=self._on_wait):
             self._update_failed(result)
-            yield {**result.row, "nextCursorId": cursor}
-            self._progress.row(result.row, fetched=result.downloaded)
+            yield {**self._sanitized(result.row), "nextCursorId": cursor}
+            self._progress.row(result.row, downloaded=result.downloaded)
+
+    def _sanitized(self, row: Row) -> Row:
+        if not self.config["sanitize_text"]:
+            return row
+        return {n: sanitize(v) if isinstance(v, str) else v for n, v in row.items()}
 
     def _on_wait(self) -> None:
         self._writer.raise_if_stopping()
@@ -145,7 +137,8 @@ class RecordingMediaStream(FeedStream):
             self._failed.pop(key, None)
         elif result.requested:
             attempts = self._failed.get(key, {}).get("attempts", 0) + 1
-            copied = {name: recording.get(name) for name in COPIED_FIELDS}
+            # From the row, where values have the right type and a greatest length.
+            copied = {name: result.row[name] for name in COPIED_FIELDS}
             self._failed[key] = {**copied, "attempts": attempts}
 
 

@@ -1,38 +1,43 @@
-"""The data dictionary: every field of a recording, typed and described.
+"""Schemas of the streams: every column with its type and description.
 
-The vendor publishes one sample and no dictionary. What the sample shows is typed after it; what is
-null in it has no known type and takes any JSON value. Objects are open to fields that it lacks.
+The vendor publishes one sample recording and no data dictionary. The types follow the sample. A
+field that is null in it accepts any JSON value. Objects accept fields that the sample lacks.
 """
 
 from __future__ import annotations
 
 import typing as t
-from decimal import Decimal
 
 from singer_sdk import typing as th
+from typing_extensions import override
+
+ADDITIONAL_FIELDS_NAME = "additionalFields"
+CURSOR_NAME = "nextCursorId"
 
 
 class AnyType(th.JSONTypeHelper[t.Any]):
-    """Any JSON value at all, for a field whose type Focus has not told."""
+    """Any JSON value, for a field of undocumented type."""
 
     @property
+    @override
     def type_dict(self) -> dict[str, t.Any]:
-        """The schema that every value meets.
+        """A schema that admits every value.
 
-        All types by name, since a target makes of that a column for JSON (target-postgres: jsonb),
-        and of an empty schema a text column, in which `5` and `"5"` are the same.
+        It names all types, from which a target makes a JSON column (target-postgres: jsonb). For an
+        empty schema it would make a text column, in which `5` and `"5"` are the same.
         """
         return {"type": ["null", "boolean", "integer", "number", "string", "array", "object"]}
 
 
 class OpenObjectType(th.JSONTypeHelper[t.Any]):
-    """An object of which nothing is known; null where there is none."""
+    """An object with unknown properties, or null."""
 
     @property
+    @override
     def type_dict(self) -> dict[str, t.Any]:
-        """The schema of any object.
+        """A schema that admits every object.
 
-        Not with empty `properties`: the SDK's flattening would then drop the whole object.
+        Without empty `properties`, for which the SDK's flattening would drop the object.
         """
         return {"type": ["object", "null"]}
 
@@ -46,7 +51,7 @@ def _id(description: str) -> th.Property[t.Any]:
 
 
 _PERSON = (
-    _id("Focus's number for the person."),
+    _id("ID of the person in Focus."),
     _text("fullName", "The person's full name."),
 )
 
@@ -54,33 +59,32 @@ _ENDPOINT = th.ObjectType(
     th.Property(
         "person",
         th.ObjectType(*_PERSON, additional_properties=True),
-        description="Who Focus knows behind the endpoint; null or absent for a stranger.",
+        description="The person behind the address, if Focus knows them.",
     ),
     th.Property(
         "endpoint",
         th.ObjectType(
-            _id("Focus's number for the address."),
-            _text("type", "What kind of address it is, such as `teamsUserId`."),
-            _text("endpoint", "The address itself: a user id, a phone number, an e-mail address."),
+            _id("ID of the address in Focus."),
+            _text("type", "Kind of address, such as `teamsUserId`."),
+            _text("endpoint", "The address: a user ID, phone number or email address."),
             additional_properties=True,
         ),
-        description="The address that took part.",
+        description="The address that took part in the communication.",
     ),
     th.Property(
         "user",
         AnyType(),
-        description="The Focus user who owns the endpoint; null or absent for none. Its shape is "
-        "not documented.",
+        description="The Focus user who owns the address, if any. Its structure is not documented.",
     ),
     th.Property(
         "isOriginator",
         th.BooleanType,
-        description="Whether this side began the communication.",
+        description="Whether this participant started the communication.",
     ),
     th.Property(
         "isRecordingSubject",
         th.BooleanType,
-        description="Whether the recording was made on behalf of this side.",
+        description="Whether the communication was recorded on behalf of this participant.",
     ),
     additional_properties=True,
     nullable=True,
@@ -91,164 +95,142 @@ RECORDING_FIELDS: tuple[th.Property[t.Any], ...] = (
         "interactionId",
         th.IntegerType,
         required=True,
-        description="Focus's number for the communication; the primary key.",
+        description="ID of the communication in Focus. Primary key.",
     ),
     th.Property(
         "startDatetimeUTC",
         th.DateTimeType,
-        description="When the communication began, in UTC.",
+        description="Start of the communication, in UTC.",
     ),
     th.Property(
         "endDatetimeUTC",
         th.DateTimeType,
-        description="When the communication ended, in UTC.",
+        description="End of the communication, in UTC.",
     ),
     th.Property(
         "durationInSeconds",
         th.NumberType,
-        description="How long it lasted, in seconds, with decimals.",
+        description="Duration in seconds, with decimals.",
     ),
-    _text("type", "The channel, such as `teams`; expect values that are new to you."),
+    _text("type", "Channel, such as `teams`. Focus may add values."),
     th.Property(
         "commentsCount",
         th.IntegerType,
-        description="How many comments Focus's users have left on it.",
+        description="Number of comments by Focus users.",
     ),
-    _text("transcriptSnippet", "The first words of the transcript; personal data."),
+    _text("transcriptSnippet", "First words of the transcript. Personal data."),
     _text(
         "thirdPartyId",
-        "The recorded system's own id of the communication; with it the audio is fetched.",
+        "ID of the communication in the recorded system. The audio is requested by it.",
     ),
     th.Property(
         "endpoints",
         th.ArrayType(_ENDPOINT),
-        description="Who took part, one element for each address.",
+        description="Participants, one element per address. Personal data.",
     ),
     th.Property(
         "analysis",
         th.ArrayType(th.StringType(nullable=True)),
-        description="Topics that Focus's analysis found.",
+        description="Topics found by the analysis of Focus.",
     ),
     th.Property(
         "retentionGroupId",
         AnyType(),
-        description="The group whose retention rule applies, if any; its type is not documented.",
+        description="Retention group, if any. Its type is not documented.",
     ),
     th.Property(
         "retainUntil",
         th.DateTimeType,
-        description="When retention will delete it, in UTC; null when it is kept indefinitely.",
+        description="When retention deletes the recording, in UTC. Null means indefinitely.",
     ),
     th.Property(
         "legalHolds",
         AnyType(),
-        description="The legal holds that keep it from deletion; its shape is not documented.",
+        description="Legal holds that prevent deletion. Their structure is not documented.",
     ),
     th.Property(
         "tags",
         th.ArrayType(th.StringType(nullable=True)),
-        description="Labels that users or Focus's analysis gave it.",
+        description="Labels set by users or by the analysis of Focus.",
     ),
     th.Property(
         "isPrivate",
         th.BooleanType,
-        description="Whether it was marked as private.",
+        description="Whether the recording is marked as private.",
     ),
     th.Property(
         "isPrivateReason",
         AnyType(),
-        description="Why it was marked as private; its shape is not documented.",
+        description="Why the recording is marked as private. Its structure is not documented.",
     ),
     _text(
         "mediaAccessStatus",
-        "Whether the service user may fetch the audio; `Permitted` is the one known value.",
+        "Whether the service user may download the audio. `Permitted` is the only documented "
+        "value.",
     ),
     th.Property(
         "dataGroups",
         AnyType(),
-        description="The data groups it belongs to; its shape is not documented.",
+        description="Data groups of the recording. Their structure is not documented.",
     ),
     th.Property(
         "optional",
         OpenObjectType(),
-        description="Further properties that Focus attaches, of any shape.",
+        description="Further properties, of any structure.",
     ),
 )
 
 ADDITIONAL_FIELDS = th.Property(
-    "additionalFields",
+    ADDITIONAL_FIELDS_NAME,
     OpenObjectType(),
-    description="Fields that Focus sent and this dictionary does not know, or knows with another "
-    "type, by name; null as a rule. The log names each once.",
+    description="Fields without a column, and values that their column does not admit, by field "
+    "name. Usually null. The log names each field once.",
 )
 
 NEXT_CURSOR = th.Property(
-    "nextCursorId",
+    CURSOR_NAME,
     th.StringType,
-    description="The cursor that continues after the page this came with. It is opaque: it "
-    "does not sort. A lost bookmark can be found again here.",
+    description="Cursor that continues after the page of this record. Opaque: it does not sort. A "
+    "lost bookmark can be restored from it.",
 )
 
 RECORDINGS: dict[str, t.Any] = th.PropertiesList(
     *RECORDING_FIELDS, ADDITIONAL_FIELDS, NEXT_CURSOR
 ).to_dict()
 
-TYPES: dict[str, str | None] = {
-    field.name: None
-    if isinstance(field.wrapped, AnyType)
-    else field.to_dict()[field.name]["type"][0]
-    for field in RECORDING_FIELDS
-}
-"""The known fields, each with its JSON type, None for any."""
+ANY = AnyType().type_dict
+"""Schema of a column that admits every value."""
 
-_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, Decimal),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
-}
-
-
-def fits(name: str, value: object) -> bool:
-    """Whether a field is known, and a value null or of its type.
-
-    Not every loader looks: one that takes the characters of a text for the elements of an array
-    would store something else than Focus sent, and say nothing.
-    """
-    if name not in TYPES:
-        return False
-    kind = TYPES[name]
-    return value is None or kind is None or type(value) in _PYTHON_TYPES[kind]
-
+TAP_FIELDS = (ADDITIONAL_FIELDS_NAME, CURSOR_NAME)
+"""Columns that the tap adds; a field of that name in a recording has no column."""
 
 RECORDING_MEDIA: dict[str, t.Any] = th.PropertiesList(
     th.Property(
         "interactionId",
         th.IntegerType,
         required=True,
-        description="Focus's number for the communication; the primary key.",
+        description="ID of the communication in Focus. Primary key.",
     ),
-    _text("thirdPartyId", "The recorded system's own id, with which the audio is fetched."),
+    _text(
+        "thirdPartyId",
+        "ID of the communication in the recorded system. The audio is requested by it.",
+    ),
     th.Property(
         "startDatetimeUTC",
         th.DateTimeType,
-        description="When the communication began, in UTC; its day is the file's folder.",
+        description="Start of the communication, in UTC. Its day is the folder of the file.",
     ),
-    _text("type", "The channel, such as `teams`."),
-    _text("status", "`stored`, `not_permitted`, `not_found` or `failed`; README tells of each."),
-    _text("uri", "Where the file lies; null unless it is stored."),
-    _text("contentType", "What Focus said the file is, such as `audio/mpeg`."),
-    th.Property(
-        "sizeInBytes", th.IntegerType, description="The file's size, as counted while it came."
-    ),
-    _text("sha256", "The file's SHA-256 in hex, taken while it came."),
+    _text("type", "Channel, such as `teams`."),
+    _text("status", "`stored`, `not_permitted`, `not_found` or `failed`."),
+    _text("uri", "Location of the file. Null unless it is stored."),
+    _text("contentType", "Content type of the file, such as `audio/mpeg`."),
+    th.Property("sizeInBytes", th.IntegerType, description="Size of the file in bytes."),
+    _text("sha256", "SHA-256 of the file in hexadecimal."),
     th.Property(
         "fetchedAt",
         th.DateTimeType,
-        description="When the audio was fetched, or last seen in its place, in UTC.",
+        description="When the file was downloaded, or found in the archive, in UTC.",
     ),
-    _text("error", "Why there is no file; null when it is stored."),
+    _text("error", "Why there is no file. Null if it is stored."),
     NEXT_CURSOR,
 ).to_dict()

@@ -1,103 +1,117 @@
-"""A stream's place in the feed, kept in the Singer state as an opaque cursor."""
+"""A stream's position in the feed: an opaque cursor in the Singer state."""
 
 from __future__ import annotations
 
 import typing as t
 
 from singer_sdk.exceptions import ConfigValidationError
+from typing_extensions import override
 
-from tap_focus.api.page import KEY
+from tap_focus.api.record_model import KEY
+from tap_focus.streams.schemas import CURSOR_NAME
 from tap_focus.streams.sdk import StreamStateManager
 
-REPLICATION_KEY = "nextCursorId"
+REPLICATION_KEY = CURSOR_NAME
 
-_SDK_LEFTOVERS = ("progress_markers", "partitions", "starting_replication_value")
-"""What the SDK, or a tap that leaves the bookmark to it, may have left in a stream's state."""
+_SDK_KEYS = ("progress_markers", "partitions", "starting_replication_value")
+"""State that the SDK writes for other replication keys. It is removed from a bookmark."""
 
 
-class Bookmark(StreamStateManager):
-    """The SDK's keeper of a stream's state, for a cursor that can't be compared or derived.
+class CursorStateManager(StreamStateManager):
+    """State of a stream whose replication key is an opaque cursor.
 
-    The SDK would take the larger of two replication values, begin at `start_date` as if it were
-    a cursor, and log the cursor in full. This bookmark moves when the stream says so: at a
-    page's end.
+    The SDK would keep the larger of two cursors, start at `start_date` as if it were a cursor, and
+    log the cursor. This bookmark moves only when the stream calls `advance`.
     """
 
     @property
     def cursor(self) -> str | None:
-        """The cursor that continues after the last page written; None before the first."""
+        """Cursor that continues after the last page written; None before the first."""
         if self.stream_state.get("replication_key") != REPLICATION_KEY:
             return None
         return self.stream_state.get("replication_key_value") or None
 
     @property
     def failed(self) -> list[dict[str, t.Any]]:
-        """What an earlier run could not fetch: a list, since Meltano merges objects for ever."""
-        found = self.stream_state.get("failed")
-        kept = found if isinstance(found, list) else []
+        """Downloads that failed in earlier runs.
+
+        A list, since Meltano merges objects of two states and never removes a key.
+        """
+        stored = self.stream_state.get("failed")
+        entries = stored if isinstance(stored, list) else []
         return [
             {**entry, "attempts": entry["attempts"] if type(entry.get("attempts")) is int else 0}
-            for entry in kept
+            for entry in entries
             if isinstance(entry, dict) and type(entry.get(KEY)) is int
         ]
 
     @property
     def shard(self) -> str | None:
-        """Which part of the work the bookmark is of; None where it was not divided."""
-        found = self.stream_state.get("shard")
-        return found if isinstance(found, str) and self.cursor else None
+        """The shard `k/n` that the bookmark belongs to; None if the work was not divided."""
+        stored = self.stream_state.get("shard")
+        return stored if isinstance(stored, str) and self.cursor else None
 
-    def move(self, cursor: str | None, **more: t.Any) -> None:
-        """Let the bookmark follow a page, all of whose records are out.
+    def advance(self, cursor: str | None, **extra: t.Any) -> None:
+        """Move the bookmark after a page whose records have all been written.
 
         Args:
-            cursor: continues after the page; None leaves the bookmark where it is in the feed.
-            more: what else the stream keeps.
+            cursor: continues after the page; None leaves the bookmark at its place.
+            extra: further values to store in the bookmark.
         """
         if cursor is not None:
-            more |= {"replication_key": REPLICATION_KEY, "replication_key_value": cursor}
-        self.stream_state.update(more)
+            extra |= {"replication_key": REPLICATION_KEY, "replication_key_value": cursor}
+        self.stream_state.update(extra)
 
+    @override
     def increment_state(self, *_: t.Any, **__: t.Any) -> None:
-        """Leave the bookmark where it is: a record alone does not move it."""
+        """Do nothing: a single record does not move the bookmark."""
 
+    @override
     def write_starting_replication_value(self, *_: t.Any, **__: t.Any) -> None:
-        """Leave no trace of where the sync began: the bookmark itself tells."""
+        """Do nothing: the bookmark itself is the starting value."""
 
 
-def usable_state(state: t.Any) -> dict[str, t.Any]:
-    """Return the state to begin with: one of this tap's, or an empty one for a fresh start.
+def validate_state(state: t.Any) -> dict[str, t.Any]:
+    """Return a state of this tap without the SDK's leftovers, or an empty one for a first run.
 
     Raises:
-        ConfigValidationError: it is something that this tap never wrote. To begin afresh in
-            silence could read years again, so the operator decides.
+        ConfigValidationError: this tap never wrote such a state. Starting from the beginning could
+            read years again, so the operator has to decide.
     """
     if state is None:
         return {}
     if not isinstance(state, dict):
-        raise _unusable("must be a JSON object")
+        raise _invalid_state("it must be a JSON object")
     if state and "bookmarks" not in state:
-        raise _unusable("must have bookmarks (of what `meltano state get` prints: singer_state)")
+        raise _invalid_state(
+            "it has no bookmarks. From the output of `meltano state get`, pass singer_state only"
+        )
     bookmarks = state.get("bookmarks")
     if bookmarks is None:
         return {}
     if not isinstance(bookmarks, dict):
-        raise _unusable("bookmarks must be a JSON object")
+        raise _invalid_state("bookmarks must be a JSON object")
     kept = {}
     for stream, bookmark in bookmarks.items():
         if bookmark is None:
             continue
         if not isinstance(bookmark, dict):
-            raise _unusable(f"bookmarks.{stream} must be a JSON object")
+            raise _invalid_state(f"bookmarks.{stream!a:.80} must be a JSON object")
         cursor = bookmark.get("replication_key_value")
-        if bookmark.get("replication_key") == REPLICATION_KEY and not isinstance(
-            cursor, (str, type(None))
-        ):
-            raise _unusable(f"bookmarks.{stream}.replication_key_value must be text")
-        kept[stream] = {k: v for k, v in bookmark.items() if k not in _SDK_LEFTOVERS}
+        if bookmark.get("replication_key") == REPLICATION_KEY and not _is_cursor(cursor):
+            raise _invalid_state(f"bookmarks.{stream!a:.80}.replication_key_value must be a string")
+        kept[stream] = {k: v for k, v in bookmark.items() if k not in _SDK_KEYS}
     return {**state, "bookmarks": kept}
 
 
-def _unusable(what: str) -> ConfigValidationError:
-    advice = "Give the state that the last run wrote, or none, to begin afresh."
-    return ConfigValidationError("unusable state", errors=[f"state: {what}. {advice}"])
+def _is_cursor(value: t.Any) -> bool:
+    """Return whether a value is null, or text that can be sent."""
+    try:
+        return value is None or (isinstance(value, str) and value.encode() is not None)
+    except UnicodeEncodeError:
+        return False
+
+
+def _invalid_state(reason: str) -> ConfigValidationError:
+    advice = "Pass the last state of an earlier run, or no state to start from the beginning."
+    return ConfigValidationError("Invalid state", errors=[f"state: {reason}. {advice}"])

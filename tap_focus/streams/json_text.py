@@ -1,0 +1,75 @@
+"""JSON objects taken apart and put together as text, so that values keep their digits."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from contextlib import suppress
+
+import msgspec
+
+from tap_focus.api.text import replace_surrogates
+from tap_focus.errors import InvalidRecordingError
+from tap_focus.streams.field_types import MAX_DEPTH, depth
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Columns = dict[str, msgspec.Raw]
+
+DECODE_ERRORS = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
+_ANY = msgspec.json.Decoder()
+_FIELDS = msgspec.json.Decoder(Columns)
+
+
+def split_fields(text: bytes) -> Columns:
+    """Return the fields of a recording, undecoded.
+
+    Raises:
+        InvalidRecordingError: its field names cannot be decoded.
+    """
+    with suppress(*DECODE_ERRORS):
+        return _FIELDS.decode(text)
+    try:
+        return dict(_split_with_surrogates(text))
+    except DECODE_ERRORS:
+        raise InvalidRecordingError("A recording cannot be decoded") from None
+
+
+def _split_with_surrogates(text: bytes) -> Iterator[tuple[str, msgspec.Raw]]:
+    """Yield the fields of a recording with unpaired surrogates, which msgspec rejects."""
+    decodable = replace_surrogates(text)
+    position = 0
+    for value in _FIELDS.decode(decodable).values():
+        key = _KEY.match(text, position)
+        if not key:
+            raise ValueError
+        position = key.end() + len(memoryview(value))
+        if decodable[key.end() : position] != bytes(value):  # a name occurs twice
+            raise ValueError
+        yield json.loads(key[1]), msgspec.Raw(text[key.end() : position])
+
+
+_KEY = re.compile(rb'\s*[{,]\s*("(?:[^"\\]|\\.)*")\s*:\s*', re.DOTALL)
+
+
+def representable(value: msgspec.Raw) -> msgspec.Raw:
+    """Return a value that every JSON parser can read: as it is, or else its text as a string."""
+    try:
+        try:
+            decoded = _ANY.decode(value)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:  # an unpaired surrogate, or invalid
+            decoded = json.loads(bytes(value))
+        is_readable = depth(decoded) <= MAX_DEPTH
+    except DECODE_ERRORS:
+        is_readable = False
+    return value if is_readable else msgspec.Raw(msgspec.json.encode(bytes(value).decode()))
+
+
+def join_fields(fields: Columns) -> msgspec.Raw:
+    """Return a JSON object; unlike msgspec, also with unpaired surrogates in names."""
+    items = (json.dumps(name).encode() + b":" + bytes(text) for name, text in fields.items())
+    return msgspec.Raw(b"{" + b",".join(items) + b"}")
