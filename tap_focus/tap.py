@@ -1,227 +1,170 @@
-"""The front door: the tap's settings and streams, and how it ends."""
+"""The plugin class: settings, streams, and how they are connected."""
 
 from __future__ import annotations
 
-import copy
-import io
 import os
-import sys
-import traceback
 import typing as t
 from functools import cached_property
-from pathlib import Path
 
-import click
-import msgspec
+from dotenv import load_dotenv
 from singer_sdk import Tap
-from singer_sdk.exceptions import (
-    ConfigValidationError,
-    MapExpressionError,
-    StreamMapConfigError,
-)
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import TapCapabilities
+from singer_sdk.mapper import RemoveRecordTransform
+from singer_sdk.plugin_base import PluginBase
 from singer_sdk.singerlib import Catalog
+from typing_extensions import override
 
 from tap_focus import settings
 from tap_focus.api.client import Client, Credentials
-from tap_focus.archive.downloader import Media
-from tap_focus.archive.store import Archive
-from tap_focus.errors import FocusError
-from tap_focus.streams.recordings import RecordingMediaStream, RecordingsStream
-from tap_focus.streams.sdk import ConfigInput, parse_environment_config
-from tap_focus.streams.state import usable_state
+from tap_focus.archive.downloader import AudioDownloader
+from tap_focus.settings_schema import SCHEMA
+from tap_focus.streams.batch import validate_batch_config
+from tap_focus.streams.recording_media import RecordingMediaStream
+from tap_focus.streams.recordings import RecordingsStream
+from tap_focus.streams.selection import unmatched_patterns, unmatched_rules
+from tap_focus.streams.state import validate_state
 from tap_focus.streams.writer import MessageWriter
 
 if t.TYPE_CHECKING:
     from types import FrameType
 
-    from tap_focus.streams.base import CursorStream
+    from tap_focus.streams.base import FeedStream
+
+STREAM_NAMES = (RecordingsStream.name, RecordingMediaStream.name)
 
 
 class TapFocus(Tap):
-    """Singer tap for Focus: every recorded call, meeting and message."""
+    """Singer tap for Focus: recorded calls, meetings and messages."""
 
     name = "tap-focus"
-    config_jsonschema: t.ClassVar[dict[str, t.Any]] = settings.SCHEMA
-    # The feed is incremental alone, so no version of a table is ever complete.
+    config_jsonschema: t.ClassVar[dict[str, t.Any]] = SCHEMA
+    # A sync is always incremental, so no version of a table is ever complete.
     capabilities: t.ClassVar = [
-        each for each in Tap.capabilities if each != TapCapabilities.ACTIVATE_VERSION
+        capability
+        for capability in Tap.capabilities
+        if capability != TapCapabilities.ACTIVATE_VERSION
     ]
     message_writer_class = MessageWriter
     message_writer: MessageWriter
 
     def __init__(self, *, state: t.Any = None, **kwargs: t.Any) -> None:
-        """Make a tap; see the SDK's for the arguments.
+        """Create the tap; the arguments are those of the SDK's class.
 
         Raises:
-            ConfigValidationError: a setting or the state is wrong.
+            ConfigValidationError: a setting or the state is invalid.
         """
-        # The SDK listens to signals from here on, and the writer is what stops.
+        # Created first, since signals may arrive as soon as the SDK has set the handlers.
         self.message_writer = MessageWriter()
-        super().__init__(state=usable_state(state), message_writer=self.message_writer, **kwargs)
+        super().__init__(state=validate_state(state), message_writer=self.message_writer, **kwargs)
 
-    def discover_streams(self) -> list[CursorStream]:
-        """Return the streams; Focus need not be asked for them."""
-        return [RecordingsStream(self), RecordingMediaStream(self)]
+    @override
+    def discover_streams(self) -> list[FeedStream]:
+        client, writer = self._client, self.message_writer
+        downloader = AudioDownloader(
+            client, self.config.get("media_path"), self.config.get("media_concurrency", 1)
+        )
+        return [
+            RecordingsStream(self, client=client, writer=writer),
+            RecordingMediaStream(self, client=client, writer=writer, downloader=downloader),
+        ]
+
+    @override
+    def setup_mapper(self) -> None:
+        # Stream maps of streams that are not selected would be checked against their empty
+        # schemas: https://github.com/meltano/sdk/issues/1942
+        PluginBase.setup_mapper(self)
+        selected = Catalog(
+            (entry.tap_stream_id, entry)
+            for entry in self.catalog.streams
+            if entry.metadata.resolve_selection().get((), True)
+        )
+        self.mapper.register_raw_streams_from_catalog(selected)
+        self._deselect_dropped_streams()
+        self._warn_of_unmatched_selection()
 
     @cached_property
-    def client(self) -> Client:
-        """The one conversation with Focus, and so one login, for all streams of a run."""
-        if self.config.get("region") and self.config.get("api_url"):
-            self.logger.info("api_url is set and wins over region")
-        if unknown := sorted(self.config.keys() - self.config_jsonschema["properties"].keys()):
-            self.logger.warning("Settings that the tap does not know: %s", ", ".join(unknown))
+    def _client(self) -> Client:
+        """The client, and so one login, that all streams of a run share.
+
+        Discovery creates it without any settings, and sends no request.
+        """
+        config = self.config
         return Client(
-            settings.base_url(self.config),
+            settings.base_url(config),
             Credentials(
-                api_key=self.config["api_key"],
-                username=self.config["username"],
-                client_id=self.config["client_id"],
+                api_key=config.get("api_key", ""),
+                username=config.get("username", ""),
+                client_id=config.get("client_id", 0),
             ),
-            request_timeout=float(self.config["request_timeout"]),
-            max_retries=self.config["max_retries"],
-            user_agent=self.config.get("user_agent") or f"{self.name}/{self.plugin_version}",
+            request_timeout=float(config.get("request_timeout", 1)),
+            max_retries=config.get("max_retries", 0),
+            user_agent=config.get("user_agent") or f"{self.name}/{self.plugin_version}",
         )
 
-    @cached_property
-    def media(self) -> Media:
-        """The audio archive, opened and cleaned of what a crash left.
+    @property
+    @override
+    def _env_var_config(self) -> dict[str, t.Any]:
+        """Settings from the environment and from `.env` in the working directory.
+
+        The SDK searches `.env` upwards from its own package, and its error names no variable.
+        """
+        load_dotenv(".env")
+        prefix = self._env_var_prefix
+        config, errors = settings.from_environment(os.environ, prefix, self._settings_schema())
+        if errors:
+            raise ConfigValidationError("Invalid settings", errors=errors)
+        return config
+
+    @classmethod
+    def _settings_schema(cls) -> dict[str, t.Any]:
+        """Return the schema of all settings, the SDK's included."""
+        cls.append_builtin_config(cls.config_jsonschema)
+        return cls.config_jsonschema
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Normalize and check the settings; the errors contain no secret.
 
         Raises:
-            ConfigValidationError: there is no `media_path`.
-            StorageError: it cannot be used.
+            ConfigValidationError: a setting is invalid, and `raise_errors` is set.
         """
-        path = self.config.get("media_path")
-        if not path:
-            missing = (
-                "media_path: missing. It is needed when recording_media is selected; to leave the "
-                "audio out, select recordings alone"
-            )
-            raise ConfigValidationError("wrong settings", errors=[missing])
-        archive = Archive(path)
-        archive.clean()
-        return Media(self.client, archive)
-
-    @classmethod
-    def main(cls) -> t.NoReturn:
-        """Run the command; whatever ends it says so in a line or two, with its exit code."""
-        # What Meltano shows of a failed test is the last line, and the SDK's sums up nothing.
-        cls.logger.addFilter(lambda line: line.msg != "Config validation failed")
-        try:
-            cls.cli()
-        except FocusError as error:
-            cls._end(error.exit_code, str(error))
-        except ConfigValidationError as error:
-            cls._end(1, *error.errors)
-        except (MapExpressionError, StreamMapConfigError) as error:
-            cls._end(1, f"stream_maps: {error}")
-        except ModuleNotFoundError as error:
-            cls._end(1, f"A Python package is missing: {error.name}. Install it beside the tap.")
-        except OSError as error:
-            cls._end(os.EX_IOERR, f"{error.strerror or type(error).__name__}: {error.filename}")
-        except Exception as error:  # noqa: BLE001 - an error's own text may hold personal data
-            frames = traceback.extract_tb(error.__traceback__)
-            own = [frame for frame in frames if Path(frame.filename).parent.name == "tap_focus"]
-            places = " and ".join(
-                dict.fromkeys(
-                    f"{Path(frame.filename).name}, line {frame.lineno}"
-                    for frame in [*own[-1:], frames[-1]]
-                )
-            )
-            cls._end(
-                os.EX_SOFTWARE,
-                f"{type(error).__name__} in {places}. Nobody foresaw this: please report it with "
-                "this line and the version.",
-            )
-        sys.exit(0)
-
-    @classmethod
-    def _end(cls, exit_code: int, *lines: str) -> t.NoReturn:
-        for line in lines:
-            cls.logger.error("%s", line)
-        sys.exit(exit_code)
-
-    @classmethod
-    def cb_config(
-        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
-    ) -> ConfigInput:
-        """Read the configuration files, once; one that is none is a usage error."""
-        config: dict[str, t.Any] = {}
-        for path in value:
-            if path != "ENV":
-                try:
-                    config |= _object(Path(path).read_text(encoding="utf-8"))
-                except (OSError, ValueError) as error:
-                    raise click.BadParameter(f"{path}: {error}", ctx, param) from None
-        return ConfigInput(config=config, parse_env="ENV" in value)
-
-    @classmethod
-    def get_singer_command(cls) -> click.Command:
-        """Let the SDK's command read the state and the catalog with an eye on what they are."""
-        command = super().get_singer_command()
-        for option in command.params:
-            if option.name in {"state", "catalog"}:
-                option.callback = _checked_file
-        return command
-
-    @property
-    def _env_var_config(self) -> dict[str, t.Any]:
-        """Settings from the environment, as text.
-
-        The SDK's would fail on a number that is none, without naming the setting.
-        """
-        schema = copy.deepcopy(self.config_jsonschema)
-        self.append_builtin_config(schema)
-        for setting in schema["properties"].values():
-            if "integer" in setting["type"]:
-                setting["type"] = ["string"]
-        try:
-            # Else the SDK would look for a .env from where its own package lies, upwards.
-            return parse_environment_config(schema, self._env_var_prefix, dotenv_path=".env")
-        except ValueError:
-            error = f"{self._env_var_prefix}…: one of these variables should hold JSON and does not"
-            raise ConfigValidationError("wrong settings", errors=[error]) from None
-
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Check the settings in the tap's own words, which hold no secret."""
-        self._config = settings.normalised(self._config)
-        self.append_builtin_config(self.config_jsonschema)
-        errors = settings.problems(self._config, self.config_jsonschema)
+        schema = self._settings_schema()
+        for line in settings.unknown_settings(self._config, schema):
+            self.logger.warning("%s", line)
+        self._config = settings.normalize(self._config, schema)
+        errors = settings.validate(self._config, schema, STREAM_NAMES)
+        batch = self._config.get("batch_config")
+        if isinstance(batch, dict) and (error := validate_batch_config(batch)):
+            errors.append(f"batch_config: {error}")
         if errors and raise_errors:
-            raise ConfigValidationError("wrong settings", errors=errors)
+            raise ConfigValidationError("Invalid settings", errors=errors)
+        if self._config.get("region") and self._config.get("api_url"):
+            self.logger.info("api_url takes precedence over region")
         return errors
 
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Stop on SIGTERM or SIGINT: not as done (the SDK's 0), and without another STATE."""
+    def _deselect_dropped_streams(self) -> None:
+        """Deselect streams whose records stream maps drop: reading the feed would lose them."""
+        for stream in self.streams.values():
+            if stream.selected and all(
+                isinstance(stream_map, RemoveRecordTransform) for stream_map in stream.stream_maps
+            ):
+                self.logger.warning("Skipping %s: stream_maps drop all of its records", stream.name)
+                stream.selected = False
+
+    def _warn_of_unmatched_selection(self) -> None:
+        """Log the selection rules that match nothing: a typo would leave a field selected."""
+        schemas = {name: stream.effective_schema for name, stream in self.streams.items()}
+        unmatched = unmatched_patterns(schemas)
+        if self.input_catalog:
+            for name, stream in self.streams.items():
+                unmatched += unmatched_rules(name, stream.effective_schema, stream.metadata)
+        for rule in unmatched:
+            self.logger.warning(
+                "The selection %.200s matches no stream and no property", ascii(rule)
+            )
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        # The SDK would exit with 0, and write a STATE in the middle of a page.
         self.message_writer.stop(signum)
-
-
-def _object(text: str) -> dict[str, t.Any]:
-    """Return a JSON object, or say in a ValueError why it is none."""
-    try:
-        return msgspec.json.decode(text, type=dict[str, t.Any])
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError(str(error)) from None
-
-
-def _checked_file(
-    ctx: click.Context, param: click.Parameter, value: t.IO[str] | None
-) -> t.IO[str] | None:
-    """Check a state or a catalog before the SDK takes it for one."""
-    if value is None:
-        return None
-    try:
-        text = value.read()
-        if param.name == "catalog":
-            Catalog.from_dict(_object(text))
-        else:
-            usable_state(msgspec.json.decode(text))
-    except ConfigValidationError as error:
-        raise click.BadParameter(error.errors[0], ctx, param) from None
-    except (ValueError, msgspec.DecodeError, RecursionError) as error:
-        raise click.BadParameter(str(error), ctx, param) from None
-    except (KeyError, TypeError, AttributeError):
-        raise click.BadParameter(
-            "no Singer catalog; make one with --discover", ctx, param
-        ) from None
-    return io.StringIO(text)
