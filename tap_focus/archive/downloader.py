@@ -6,8 +6,8 @@ import logging
 import typing as t
 from functools import cached_property, partial
 
-from tap_focus.api.page import KEY
-from tap_focus.archive.manifest import build_row
+from tap_focus.api.record_model import KEY
+from tap_focus.archive.manifest import MAX_COPIED_LENGTH, build_row
 from tap_focus.archive.naming import content_type_of, extension_for, file_stem
 from tap_focus.archive.pool import DaemonThreadPool, wait_for
 from tap_focus.archive.store import AudioStore, StoredFile
@@ -125,10 +125,13 @@ class AudioDownloader:
         if file := self._store.find(stem):
             row = self._stored_row(recording, file, content_type_of(file.path))
         elif access != "Permitted":
-            error = f"mediaAccessStatus is {access!r:.80}"
+            error = f"mediaAccessStatus is {access!a:.80}"
             row = build_row(recording, "not_permitted", error=error)
         elif not isinstance(third_party_id, str) or not third_party_id:
             error = "thirdPartyId is missing or not a text"
+            row = build_row(recording, "not_found", error=error)
+        elif len(third_party_id) > MAX_COPIED_LENGTH:
+            error = f"thirdPartyId has more than {MAX_COPIED_LENGTH} characters"
             row = build_row(recording, "not_found", error=error)
         else:
             row = self._request(recording, third_party_id, stem)

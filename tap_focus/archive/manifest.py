@@ -8,13 +8,16 @@ from datetime import datetime, timezone
 
 import msgspec
 
-from tap_focus.api.page import KEY
+from tap_focus.api.record_model import KEY
 from tap_focus.archive.naming import parse_date_time
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tap_focus.archive.store import StoredFile
+
+MAX_COPIED_LENGTH = 4096
+"""Longest text that a row and the bookmark copy from a recording, in characters."""
 
 COPIED_FIELDS = (KEY, "thirdPartyId", "startDatetimeUTC", "type")
 """Fields of a recording that its row repeats."""
@@ -51,11 +54,10 @@ def build_row(  # noqa: PLR0913 - one argument for each group of columns
         content_type: the file's content type.
     """
     start = recording.get("startDatetimeUTC")
-    moment = parse_date_time(start)
     return {
         KEY: recording[KEY],
         "thirdPartyId": _text_or_none(recording.get("thirdPartyId")),
-        "startDatetimeUTC": start if moment and moment.tzinfo else None,
+        "startDatetimeUTC": start if parse_date_time(start) else None,
         "type": _text_or_none(recording.get("type")),
         "uri": uri,
         "contentType": content_type,
@@ -95,4 +97,4 @@ def read_manifest(lines: Iterable[bytes]) -> list[StoredRow | None]:
 
 
 def _text_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and len(value) <= MAX_COPIED_LENGTH else None

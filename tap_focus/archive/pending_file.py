@@ -43,7 +43,7 @@ class ObjectPendingFile:
     def __init__(self, filesystem: t.Any, final: str) -> None:
         """Open the upload."""
         self._file = filesystem.open(final, "wb", autocommit=False, block_size=UPLOAD_PART_SIZE)
-        # fsspec keeps a reference to each such file until a transaction ends. There is none here.
+        # fsspec keeps a reference to each such file for a transaction, which is not used here.
         filesystem.transaction.files.clear()
 
     def write(self, data: bytes, /) -> None:

@@ -6,6 +6,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 _PATTERN = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 
 
@@ -21,6 +23,7 @@ class Shard:
     index: int = 1
     count: int = 1
 
+    @override
     def __str__(self) -> str:
         """Return the shard as the setting spells it: `index/count`."""
         return f"{self.index}/{self.count}"

@@ -5,7 +5,7 @@ It implements login, expiring tokens, the cursor and audio. The tap never import
     with Sandbox(records=500, live_every=0) as sandbox:
         requests.get(f"{sandbox.url}/client/recording/cursor", ...)
 
-It needs the packages of the extra: `pip install 'tap-focus[sandbox]'`.
+It needs the packages of the extra `sandbox`.
 """
 
 from __future__ import annotations

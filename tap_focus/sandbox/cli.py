@@ -94,7 +94,7 @@ def tap_focus_sandbox() -> t.NoReturn:
         os.environ.update(_environment(sandbox))
         sys.argv += ["--config", _pipe_path(json.dumps(sandbox.settings))]
 
-        from tap_focus.__main__ import main  # noqa: PLC0415 - focus-sandbox runs without the tap
+        from tap_focus.cli import main  # noqa: PLC0415 - focus-sandbox runs without the tap
 
         main()
 
@@ -107,7 +107,7 @@ def _running_sandbox(*, verbose: bool, **options: t.Any) -> Iterator[Sandbox]:
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA_PACKAGES:
             raise
-        sys.exit("The sandbox requires more packages. Run: pip install 'tap-focus[sandbox]'")
+        sys.exit("The sandbox requires more packages. Install tap-focus with the extra sandbox.")
     access_log = partial(click.echo, err=True) if verbose else None
     sandbox = Sandbox(**options, access_log=access_log)
     with ExitStack() as stack:
