@@ -1,10 +1,10 @@
-"""Records that pass through and records that take the SDK's path make the same messages."""
+"""Records that are written raw are the same as those that the SDK writes."""
 
 from __future__ import annotations
 
 import io
 import json
-import sys
+from contextlib import redirect_stdout
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_focus.api.page import Plain, decode, examine
+from tap_focus.api.page import decode_page
 from tap_focus.streams import schemas
-from tap_focus.streams.raw_records import may_pass
+from tap_focus.streams.raw_records import can_write_raw
 from tap_focus.tap import TapFocus
-from tests.helpers.fake_focus import page
+from tests.helpers.fake_focus import ACCOUNT, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-ACCOUNT = {"region": "uk", "api_key": "k", "username": "u", "client_id": 1}
 
 JSON = st.recursive(
     st.none()
@@ -32,107 +30,98 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
+FIELDS = sorted(
+    schemas.RECORDINGS["properties"].keys() - {"interactionId", "additionalFields", "nextCursorId"}
+)
 RECORDING = st.builds(
     lambda key, known, other: {**other, **known, "interactionId": key},
-    st.integers(),
-    st.dictionaries(st.sampled_from(sorted(schemas.TYPES.keys() - {"interactionId"})), JSON),
+    st.integers(-(2**63), 2**63 - 1),
+    st.dictionaries(st.sampled_from(FIELDS), JSON),
     st.just({}) | st.dictionaries(st.text(), JSON, max_size=2),
 )
 
 
+def catalog_without_snippets() -> Any:
+    catalog = TapFocus(config={**ACCOUNT, "region": "uk"}).catalog_dict
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            if entry["breadcrumb"] == ["properties", "transcriptSnippet"]:
+                entry["metadata"]["selected"] = False
+    return catalog
+
+
 def make_stream(config: dict[str, Any] | None = None, catalog: Any = None) -> Any:
-    tap = TapFocus(config={**ACCOUNT, **(config or {})}, catalog=catalog)
+    tap = TapFocus(config={**ACCOUNT, "region": "uk", **(config or {})}, catalog=catalog)
     return tap.streams["recordings"]
 
 
-def messages(stream: Any, body: bytes) -> list[dict[str, Any]]:
-    """What the stream writes for one page, by the SDK's own loop."""
-    out = io.TextIOWrapper(io.BytesIO())
-    answers = decode(body, 1), decode(page([], "end"), 2)
-    pages = [examine(answer, Plain(schemas.TYPES)) for answer in answers]
+def written_messages(stream: Any, body: bytes) -> list[dict[str, Any]]:
+    """Return the messages that the stream writes for one page, without the time."""
+    pages = [decode_page(body, 1), decode_page(page([], "end"), 2)]
     stream._pages = lambda: iter(pages)
-    kept, sys.stdout = sys.stdout, out
-    try:
+    output = io.BytesIO()
+    with redirect_stdout(io.TextIOWrapper(output)) as out:
         stream.sync()
-        sys.stdout.flush()
-    finally:
-        sys.stdout = kept
-    lines = out.buffer.getvalue().split(b"\n")
+        out.flush()
+    lines = output.getvalue().split(b"\n")
     assert lines.pop() == b""
-    found = [json.loads(line, parse_float=Decimal) for line in lines]
-    for message in found:
+    messages = [json.loads(line, parse_float=Decimal) for line in lines]
+    for message in messages:
         if message["type"] == "RECORD":
             assert message.pop("time_extracted").endswith("Z")
-    return found
+    return messages
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     recordings=st.lists(RECORDING, max_size=6),
     cursor=st.text(min_size=1).filter(lambda text: text.isprintable()),
     indent=st.sampled_from([None, 1]),
     ascii_only=st.booleans(),
+    catalog=st.sampled_from([None, catalog_without_snippets()]),
 )
-def test_both_paths_write_the_same_messages(
-    *, recordings: list[dict[str, Any]], cursor: str, indent: int | None, ascii_only: bool
+def test_raw_records_and_those_of_the_sdk_are_the_same(
+    *,
+    recordings: list[dict[str, Any]],
+    cursor: str,
+    indent: int | None,
+    ascii_only: bool,
+    catalog: Any,
 ) -> None:
-    page_of = {"recordings": recordings, "nextCursorId": cursor}
-    body = json.dumps(page_of, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "ignore")
-    fast, slow = make_stream(), make_stream()
-    slow.__dict__["_may_pass"] = False
-    assert fast._may_pass
-    assert messages(fast, body) == messages(slow, body)
+    content = {"recordings": recordings, "nextCursorId": cursor}
+    body = json.dumps(content, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "ignore")
+    raw, sdk = make_stream(catalog=catalog), make_stream(catalog=catalog)
+    assert raw._can_write_raw
+    sdk.__dict__["_can_write_raw"] = False
+
+    assert written_messages(raw, body) == written_messages(sdk, body)
 
 
-def test_most_of_a_page_passes_and_what_is_new_keeps_its_place() -> None:
-    recordings: list[dict[str, Any]] = [{"interactionId": n, "type": "teams"} for n in range(9)]
-    recordings[4]["new"] = 1
-    stream = make_stream()
-    passed: list[int] = []
-    write = stream._pass
-
-    def counted(raws: list[Any], cursor: str) -> None:
-        passed.append(len(raws))
-        write(raws, cursor)
-
-    stream._pass = counted
-    found = messages(stream, page(recordings, "a"))
-    ids = [m["record"]["interactionId"] for m in found if m["type"] == "RECORD"]
-    assert ids == list(range(9))
-    assert [number for number in passed if number] == [4, 4]
-
-
-def deselected() -> Any:
-    catalog = TapFocus(config=ACCOUNT).catalog_dict
-    for entry in catalog["streams"][1]["metadata"]:
-        if entry["breadcrumb"] == ["properties", "transcriptSnippet"]:
-            entry["metadata"]["selected"] = False
-    return catalog
+@pytest.mark.parametrize("catalog", [lambda: None, catalog_without_snippets])
+def test_records_are_written_raw_with_or_without_a_selection(catalog: Callable[[], Any]) -> None:
+    assert can_write_raw(make_stream(catalog=catalog()))
 
 
 BATCH = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///nowhere"}}
 
 
 @pytest.mark.parametrize(
-    ("config", "catalog"),
+    "config",
     [
-        ({"stream_maps": {"recordings": {}}}, None),
-        ({"stream_maps": {"recordings": {"__alias__": "calls"}}}, None),
-        ({"stream_maps": {"recordings": None}}, None),
-        ({"stream_maps": {"copies": {"__source__": "recordings"}}}, None),
-        ({"flattening_enabled": True, "flattening_max_depth": 1}, None),
-        ({"batch_config": BATCH}, None),
-        ({}, deselected),
+        {"stream_maps": {"recordings": {}}},
+        {"stream_maps": {"recordings": {"__alias__": "calls"}}},
+        {"stream_maps": {"recordings": None}},
+        {"stream_maps": {"copies": {"__source__": "recordings"}}},
+        {"flattening_enabled": True, "flattening_max_depth": 1},
+        {"batch_config": BATCH},
     ],
 )
-def test_whatever_the_sdk_would_do_to_a_record_takes_the_sdks_path(
-    config: dict[str, Any], catalog: Callable[[], Any] | None
-) -> None:
-    assert may_pass(make_stream())
-    assert not may_pass(make_stream(config, catalog() if catalog else None))
+def test_records_that_the_sdk_processes_are_not_written_raw(config: dict[str, Any]) -> None:
+    assert not can_write_raw(make_stream(config))
 
 
-def test_a_test_of_the_connection_takes_the_sdks_path() -> None:
+def test_the_records_of_a_connection_test_are_not_written_raw() -> None:
     stream = make_stream()
     stream.ABORT_AT_RECORD_COUNT = 1
-    assert not may_pass(stream)
+
+    assert not can_write_raw(stream)

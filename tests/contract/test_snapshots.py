@@ -30,6 +30,8 @@ CHANGING = (
     (r"\d+\.\d s\b", "(seconds) s"),
     (r'"value":\d+\.\d+(e-\d+)?', '"value":(seconds)'),
     (r'"pid":\d+', '"pid":(pid)'),
+    # The SDK warns of versions of Python that it will no longer support.
+    (r"\(time\) \| WARNING  \| py\.warnings[^\n]*\n(?: +[^\n]*\n|\n)*", ""),
 )
 """Patterns of what differs from one run to the next, and what replaces it."""
 

@@ -239,6 +239,34 @@ def test_special_characters_arrive_in_postgres(warehouse: Warehouse, tmp_path: P
         assert {name: row[name] for name in expected} == expected
 
 
+def test_no_value_of_focus_blocks_the_load(warehouse: Warehouse, tmp_path: Path) -> None:
+    fields: list[dict[str, Any]] = [
+        {"type": "a\0b\ud83d", "endpoints": [{"x\0": "\ud83d"}], "new\0": "\0"},
+        {"retainUntil": ""},
+        {"retainUntil": "Indefinite", "commentsCount": 2**63},
+        {"retainUntil": "9999-12-31T23:59:59.9999999Z"},
+        {"retainUntil": "0001-01-01T00:00:00Z"},
+        {"retainUntil": "2025-05-01T09:01:10.9567891+02:00"},
+        {"tags": [1, {"a": 2}], "durationInSeconds": "5", "endpoints": {"a": 1}},
+        {"legalHolds": 10**400, "optional": [1]},
+    ]
+    recordings = [{"interactionId": n, **values} for n, values in enumerate(fields)]
+    with FakeFocus(feed(recordings)) as focus:
+        settings = {**focus.settings, "sanitize_text": "true"}
+        Meltano(tmp_path, settings).run(*PIPELINE, **warehouse.environment)
+
+    rows = warehouse.rows()
+    assert [rows[n]["interactionId"] for n in range(len(fields))] == [*range(len(fields))]
+    assert rows[0]["type"] == "a\ufffdb\ufffd"
+    assert rows[0]["endpoints"] == [{"x\ufffd": "\ufffd"}]
+    assert rows[0]["additionalFields"] == {"new\ufffd": "\ufffd"}
+    assert rows[2]["additionalFields"] == fields[2]
+    assert rows[6]["additionalFields"] == fields[6]
+    assert rows[3]["retainUntil"] is not None
+    assert rows[4]["retainUntil"] is not None
+    assert rows[5]["retainUntil"] is not None
+
+
 def test_every_recording_is_written_to_json_lines(
     meltano: Meltano, sandbox: Sandbox, tmp_path: Path
 ) -> None:

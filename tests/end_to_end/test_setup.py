@@ -15,7 +15,7 @@ import tomli
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.conftest import ROOT
+from tests.helpers.runner import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from scripts.postgres import PostgresError, run_postgres
-from tests.conftest import ROOT, clean_environment
+from tests.helpers.runner import ROOT, clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

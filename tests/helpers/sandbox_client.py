@@ -72,7 +72,3 @@ class SandboxClient:
             page, cursor = self.get_page(numberOfResults=page_size, cursorId=cursor)
             entries += page
         return entries, cursor
-
-
-# tests/conftest.py imports this name for its fixture `caller`. Delete both together.
-Caller = SandboxClient

@@ -286,12 +286,6 @@ def test_a_response_without_a_token_is_retried_and_never_shown(
     assert "canary" not in "".join(format_exception(caught.value)) + caplog.text
 
 
-def test_a_byte_order_mark_is_not_part_of_the_response() -> None:
-    session = FakeSession(lambda: LoginResponse(b'\xef\xbb\xbf{"token": "t"}'))
-
-    assert make_provider(session).get().header == "Bearer t"
-
-
 @given(
     st.binary()
     | st.fixed_dictionaries({"token": st.text() | st.none() | st.integers()}).map(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -150,13 +152,13 @@ def test_an_unexpected_error_is_located_without_its_own_text() -> None:
     except AttributeError as error:
         exit_code, line = cli.explain(error)
     try:
-        raise LookupError("canary: a name, a number")
+        json.loads("{}")["canary: a name, a number"]
     except LookupError as error:
         _, other = cli.explain(error)
 
     assert exit_code == os.EX_SOFTWARE
     assert "AttributeError in cli.py, line " in line
-    assert "LookupError in test_cli.py, line " in other
+    assert "KeyError in test_cli.py, line " in other
     assert "canary" not in other
 
 
@@ -252,11 +254,11 @@ def test_an_unreadable_input_file_is_described_without_its_content(
 
 
 def test_an_input_file_may_begin_with_a_byte_order_mark() -> None:
-    assert cli._decode(b'\xef\xbb\xbf{"a": 1.50}') == {"a": cli.decode_json(b"1.50")}
+    assert cli._decode(b'\xef\xbb\xbf{"a": 1.50}') == {"a": 1.5}
 
 
 class Ended(BaseException):
-    """Stands for the end of the process."""
+    """The end of the process, in a test."""
 
 
 class FailingStream:
@@ -284,3 +286,14 @@ def test_the_process_ends_with_an_error_if_its_output_cannot_be_flushed(
         cli._end_process(exit_code)
 
     assert codes == [expected]
+
+
+def test_windows_is_refused_in_one_line() -> None:
+    program = "import sys; sys.platform = 'win32'; import tap_focus"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert "Windows" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

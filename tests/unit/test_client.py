@@ -1,4 +1,4 @@
-"""The conversation with Focus where it is hard to reach by the command line."""
+"""The client of the API, where it is hard to reach from the command line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import codecs
 import json
 import ssl
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -13,23 +14,31 @@ import requests_mock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_focus.api import client as client_module
-from tap_focus.api import retry
-from tap_focus.api.client import Client, Credentials
-from tap_focus.api.page import Page, decode, examine
+from tap_focus.api import session
+from tap_focus.api.client import MIN_PAGE_LIMIT, Client, Credentials
 from tap_focus.errors import (
-    BadAnswerError,
-    FocusError,
+    APIError,
+    CertificateError,
+    HTTPStatusError,
+    InvalidAudioError,
+    InvalidResponseError,
     LoginFailedError,
-    RefusedError,
-    TooLargeError,
+    ProtocolMismatchError,
+    ProxyError,
+    RedirectError,
+    ResponseTooLargeError,
     UnavailableError,
 )
+
+if TYPE_CHECKING:
+    from tap_focus.api.page import Page
 
 URL = "https://focus.example.com/api"
 LOGIN = f"{URL}/authWithAPIKey"
 CURSOR = f"{URL}/client/recording/cursor"
+AUDIO = f"{URL}/client/recording.playBackByThirdPartyId"
 SECRET = "canary-key"
+EMPTY_PAGE = {"recordings": [], "nextCursorId": "next"}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -43,7 +52,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     return make_client()
 
 
-def make_client(max_retries: int = 3) -> Client:
+def make_client(max_retries: int = 2) -> Client:
     return Client(
         URL,
         Credentials(api_key=SECRET, username="u", client_id=7),
@@ -53,8 +62,8 @@ def make_client(max_retries: int = 3) -> Client:
     )
 
 
-def get_page(client: Client, **params: str) -> bytes:
-    return client.get_page(params, lambda body: body)
+def get_page(client: Client, **options: Any) -> Page:
+    return client.get_page(**{"page_size": 100, **options})
 
 
 @pytest.mark.parametrize(
@@ -74,49 +83,33 @@ def get_page(client: Client, **params: str) -> bytes:
         b"[" * 100_000,
     ],
 )
-def test_what_is_no_token_is_tried_again_then_ends(client: Client, body: bytes) -> None:
+def test_a_login_without_a_token_is_retried_and_then_ends(client: Client, body: bytes) -> None:
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, content=body)
-        with pytest.raises(LoginFailedError, match="other than a token") as caught:
+        with pytest.raises(LoginFailedError) as caught:
             get_page(client)
-        assert caught.value.exit_code == BadAnswerError.exit_code
-        assert focus.call_count == 3
+
+    assert isinstance(caught.value.cause, InvalidResponseError)
+    assert focus.call_count == 3
     assert "canary" not in str(caught.value)
 
 
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
-def test_whatever_the_login_answers_is_a_token_or_an_error_of_the_tree(body: bytes) -> None:
+def test_every_response_to_the_login_is_a_token_or_an_api_error(body: bytes) -> None:
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, content=body)
-        focus.get(CURSOR, content=b"page")
-        with suppress(FocusError):
-            assert get_page(make_client(max_retries=1)) == b"page"
+        focus.get(CURSOR, json=EMPTY_PAGE)
+        with suppress(APIError):
+            assert get_page(make_client(max_retries=0)).cursor == "next"
 
 
-@given(
-    st.binary()
-    | JSON.map(lambda value: json.dumps(value).encode())
-    | st.fixed_dictionaries(
-        {
-            "recordings": JSON | st.lists(st.dictionaries(st.text(), JSON)),
-            "nextCursorId": JSON | st.text(),
-        }
-    ).map(lambda value: json.dumps(value).encode())
-)
-def test_whatever_the_cursor_answers_is_a_right_page_or_an_error_of_the_tree(body: bytes) -> None:
-    with suppress(FocusError):
-        page = examine(decode(body, 1))
-        assert isinstance(page, Page)
-        assert page.cursor
-        assert all(type(recording["interactionId"]) is int for recording in page.recordings())
-
-
-def test_the_login_sends_the_three_values_and_the_number_as_a_number(client: Client) -> None:
+def test_the_login_sends_the_credentials_and_the_number_as_a_number(client: Client) -> None:
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, json={"token": "t"})
-        focus.get(CURSOR, content=b"page")
-        assert get_page(client, numberOfResults="5") == b"page"
+        focus.get(CURSOR, json=EMPTY_PAGE)
+        get_page(client)
         login, cursor = focus.request_history
+
     assert login.json() == {"apiKey": SECRET, "username": "u", "clientId": 7}
     assert login.headers["Content-Type"] == "application/json"
     assert "Authorization" not in login.headers
@@ -124,88 +117,219 @@ def test_the_login_sends_the_three_values_and_the_number_as_a_number(client: Cli
     assert cursor.headers["User-Agent"] == "test"
 
 
-@pytest.mark.case(23)
-def test_a_certificate_that_cannot_be_verified_is_not_tried_again(client: Client) -> None:
+@pytest.mark.parametrize(
+    ("options", "query"),
+    [
+        ({"page_size": 5}, {"numberofresults": ["5"]}),
+        (
+            {"from_date": "2025-01-01T00:00:00Z"},
+            {"numberofresults": ["100"], "fromdate": ["2025-01-01t00:00:00z"]},
+        ),
+        (
+            {"cursor": "c+/=", "from_date": "2025-01-01T00:00:00Z"},
+            {"numberofresults": ["100"], "cursorid": ["c+/="]},
+        ),
+    ],
+)
+def test_a_page_is_requested_by_cursor_or_by_date(
+    client: Client, options: dict[str, Any], query: dict[str, list[str]]
+) -> None:
     with requests_mock.Mocker() as focus:
-        error = requests.exceptions.SSLError(f"secret {SECRET}")
-        error.__cause__ = ssl.SSLCertVerificationError()
-        focus.post(LOGIN, exc=error)
-        with pytest.raises(LoginFailedError, match="REQUESTS_CA_BUNDLE") as caught:
+        focus.post(LOGIN, json={"token": "t"})
+        focus.get(CURSOR, json=EMPTY_PAGE)
+        get_page(client, **options)
+
+    assert focus.request_history[-1].qs == query
+
+
+def test_a_page_with_far_more_recordings_than_requested_is_rejected(client: Client) -> None:
+    recordings = [{"interactionId": number} for number in range(MIN_PAGE_LIMIT + 1)]
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, json={"token": "t"})
+        focus.get(CURSOR, json={**EMPTY_PAGE, "recordings": recordings})
+        with pytest.raises(ResponseTooLargeError):
             get_page(client)
-        assert caught.value.exit_code == RefusedError.exit_code
-        assert focus.call_count == 1
+        focus.get(CURSOR, json={**EMPTY_PAGE, "recordings": recordings[1:]})
+
+        assert get_page(client).size == MIN_PAGE_LIMIT
+
+
+def test_a_certificate_that_cannot_be_verified_is_not_retried(client: Client) -> None:
+    error = requests.exceptions.SSLError(f"secret {SECRET}")
+    error.__cause__ = ssl.SSLCertVerificationError()
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, exc=error)
+        with pytest.raises(LoginFailedError) as caught:
+            get_page(client)
+
+    assert isinstance(caught.value.cause, CertificateError)
+    assert focus.call_count == 1
     assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "kind"),
     [
-        (requests.exceptions.ProxyError(SECRET), "the proxy failed"),
-        (requests.exceptions.SSLError(SECRET), "the connection failed or broke"),
-        (requests.ConnectTimeout(SECRET), "no answer in time"),
-        (requests.ReadTimeout(SECRET), "no answer in time"),
-        (requests.ConnectionError(SECRET), "the connection failed or broke"),
-        (requests.exceptions.ContentDecodingError(SECRET), "could not be decompressed"),
+        (requests.exceptions.ProxyError("Tunnel connection failed: 407 secret"), ProxyError),
+        (requests.exceptions.ProxyError("Tunnel connection failed: 403 secret"), ProxyError),
+        (requests.exceptions.ProxyError("[SSL: WRONG_VERSION_NUMBER]"), ProxyError),
+        (requests.exceptions.SSLError("[SSL: WRONG_VERSION_NUMBER]"), ProtocolMismatchError),
+        (requests.ConnectionError(r"BadStatusLine('\x15\x03\x03')"), ProtocolMismatchError),
+        (requests.exceptions.InvalidSchema("Missing dependencies for SOCKS"), ProxyError),
     ],
+    ids=str,
 )
-def test_what_broke_is_said_without_the_librarys_text(
-    client: Client, error: Exception, words: str
+def test_a_permanent_failure_of_the_connection_is_not_retried(
+    client: Client, error: Exception, kind: type[Exception]
 ) -> None:
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, exc=error)
-        with pytest.raises(LoginFailedError, match=words) as caught:
+        with pytest.raises(LoginFailedError) as caught:
             get_page(client)
-        assert caught.value.exit_code == UnavailableError.exit_code
-        assert focus.call_count == 3
+
+    assert isinstance(caught.value.cause, kind)
+    assert focus.call_count == 1
+    assert "secret" not in str(caught.value)
+
+
+def test_a_proxy_is_named_without_its_credentials(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:{SECRET}@proxy.example.com:3128/x")
+    client = make_client()
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, exc=requests.exceptions.ProxyError("Tunnel connection failed: 407"))
+        with pytest.raises(LoginFailedError) as caught:
+            get_page(client)
+
+    assert "http://proxy.example.com:3128" in str(caught.value)
+    assert "407" in str(caught.value)
     assert SECRET not in str(caught.value)
 
 
-def test_an_answer_larger_than_the_limit_is_refused(
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.exceptions.ProxyError(SECRET),
+        requests.exceptions.ProxyError("Tunnel connection failed: 503"),
+        requests.exceptions.SSLError(SECRET),
+        requests.ConnectTimeout(SECRET),
+        requests.ReadTimeout(SECRET),
+        requests.ConnectionError(SECRET),
+        requests.exceptions.ContentDecodingError(SECRET),
+    ],
+    ids=repr,
+)
+def test_a_transient_failure_is_retried_and_described_without_the_librarys_text(
+    client: Client, error: Exception
+) -> None:
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, exc=error)
+        with pytest.raises(LoginFailedError) as caught:
+            get_page(client)
+
+    assert isinstance(caught.value.cause, UnavailableError)
+    assert focus.call_count == 3
+    assert SECRET not in str(caught.value)
+
+
+def test_a_response_larger_than_the_limit_is_rejected(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 1 << 20)
+    monkeypatch.setattr(session, "MAX_BODY_BYTES", 1 << 20)
+    body = json.dumps(EMPTY_PAGE).encode().ljust(1 << 20)
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, json={"token": "t"})
-        focus.get(CURSOR, content=b"x" * ((1 << 20) + 1))
-        with pytest.raises(TooLargeError, match=r"more than 1 MiB .* smaller page_size"):
+        focus.get(CURSOR, content=body + b" ")
+        with pytest.raises(ResponseTooLargeError):
             get_page(client)
-        assert focus.call_count == 2
-        focus.get(CURSOR, content=b"x" * (1 << 20))
-        assert len(get_page(client)) == 1 << 20
+        focus.get(CURSOR, content=body)
+
+        assert get_page(client).cursor == "next"
 
 
-def test_a_byte_order_mark_is_no_part_of_an_answer(client: Client) -> None:
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "gzip, identity", "deflate"])
+def test_a_response_with_another_compression_than_gzip_is_not_read(
+    client: Client, encoding: str
+) -> None:
     with requests_mock.Mocker() as focus:
-        focus.post(LOGIN, content=codecs.BOM_UTF8 + b'{"token": "t"}')
-        focus.get(CURSOR, content=codecs.BOM_UTF8 + b"{}")
-        assert get_page(client) == b"{}"
+        focus.post(LOGIN, json={"token": "t"})
+        focus.get(CURSOR, json=EMPTY_PAGE, headers={"Content-Encoding": encoding})
+        with pytest.raises(InvalidResponseError):
+            get_page(client)
 
 
 @pytest.mark.parametrize(
     "location", ["", "/path", "https://[", "https://host:port/", "https://me:canary-key@evil/x"]
 )
-def test_a_redirect_names_its_host_at_most(client: Client, location: str) -> None:
+def test_a_redirect_is_described_by_its_host_at_most(client: Client, location: str) -> None:
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, status_code=307, headers={"Location": location})
-        with pytest.raises(LoginFailedError, match="was redirected") as caught:
+        with pytest.raises(LoginFailedError) as caught:
             get_page(client)
-        assert caught.value.exit_code == RefusedError.exit_code
+
+    assert isinstance(caught.value.cause, RedirectError)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Length": "abc"},
+        {"Content-Length": "-5"},
+        {"Content-Length": ""},
+        {"Content-Length": "5.0"},
+        {"Content-Length": "0x5"},
+        {"Content-Length": "0"},
+        {"Transfer-Encoding": "notchunked"},
+        {"Transfer-Encoding": "gzip, chunked"},
+        {},
+    ],
+    ids=str,
+)
+def test_audio_whose_end_is_unknown_is_rejected(client: Client, headers: dict[str, str]) -> None:
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, json={"token": "t"})
+        focus.post(AUDIO, content=b"audio", headers={"Content-Type": "audio/mpeg", **headers})
+        with pytest.raises(InvalidAudioError), client.open_audio("id"):
+            pass
+
+
+def test_audio_is_requested_uncompressed(client: Client) -> None:
+    headers = {"Content-Type": "Audio/MPEG; x=y", "Content-Length": "5"}
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, json={"token": "t"})
+        focus.post(AUDIO, content=b"audio", headers=headers)
+        with client.open_audio("id|1") as audio:
+            content = b"".join(audio.iter_chunks())
+
+    assert content == b"audio"
+    assert audio.content_type == "audio/mpeg"
+    assert audio.content_length == 5
+    assert focus.request_history[-1].json() == {"thirdPartyId": "id|1"}
+    assert focus.request_history[-1].headers["Accept-Encoding"] == "identity"
+
+
+def test_a_rejected_token_is_replaced_once(client: Client) -> None:
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, [{"json": {"token": "a"}}, {"json": {"token": "b"}}])
+        focus.get(CURSOR, status_code=401)
+        with pytest.raises(HTTPStatusError) as caught:
+            get_page(client)
+
+    assert caught.value.status == 401
+    assert [request.method for request in focus.request_history] == ["POST", "GET", "POST", "GET"]
+
+
+def test_a_byte_order_mark_is_not_part_of_a_response(client: Client) -> None:
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, content=codecs.BOM_UTF8 + b'{"token": "t"}')
+        focus.get(CURSOR, content=codecs.BOM_UTF8 + json.dumps(EMPTY_PAGE).encode())
+
+        assert get_page(client).cursor == "next"
 
 
 def test_no_repr_shows_the_key() -> None:
     credentials = Credentials(api_key=SECRET, username="u", client_id=7)
+
     assert SECRET not in f"{credentials!r} {credentials}"
-
-
-@pytest.mark.case(16)
-def test_waits_grow_up_to_a_minute_and_never_go_in_step() -> None:
-    for failures, longest in ((1, 0.5), (2, 1.0), (4, 4.0), (20, 60.0), (10_000, 60.0)):
-        waits = {retry._wait(failures, None) for _ in range(50)}
-        assert len(waits) > 40
-        assert all(longest / 2 <= wait <= longest for wait in waits)
-
-
-@pytest.mark.case(16)
-def test_a_retry_after_of_a_day_is_capped() -> None:
-    assert all(60 <= retry._wait(1, asked) <= 61 for asked in (60.0, 86_400.0, 1e300))

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_focus.api import page as page_module
-from tap_focus.api.page import MAX_CURSOR_LENGTH, RecordModel, decode_json, decode_page
+from tap_focus.api.page import decode_json, decode_page
+from tap_focus.api.record_model import MAX_CURSOR_LENGTH, RecordModel
 from tap_focus.errors import InvalidRecordingError, InvalidResponseError, TapFocusError
 
 SECRET = "Jane Smith"
@@ -243,7 +244,7 @@ def test_the_layout_of_the_json_does_not_matter(indent: int | None) -> None:
 
 def test_a_page_keeps_the_text_of_each_recording() -> None:
     texts = [b'{"interactionId":1 , "a": 0.10}', b'{ "b": "\\u0041", "interactionId": 2}']
-    page = decode_page(b'{"recordings":[ %b,\n%b ],"nextCursorId":"n"}' % (*texts,), 1)
+    page = decode_page(b'{"recordings":[ %b, %b ],"nextCursorId":"n"}' % (*texts,), 1)
 
     assert page.texts == texts
 

@@ -59,9 +59,7 @@ class Feed:
         from_date: str | None = None,
         on_wait: Callable[[], None] = lambda: None,
     ) -> Iterator[Page]:
-        return iter_pages(
-            self.get_page, cursor=cursor, from_date=from_date, page_size=2, on_wait=on_wait
-        )
+        return iter_pages(self.get_page, cursor, from_date, on_wait)
 
     @property
     def cursors(self) -> list[str | None]:
@@ -99,13 +97,6 @@ def test_each_page_has_its_number_in_this_run() -> None:
 
     assert [page.number for page in feed.iter_pages()] == [1, 2, 3]
     assert [request["number"] for request in feed.requests] == [1, 2, 3]
-
-
-def test_each_request_has_the_page_size() -> None:
-    feed = Feed(chain("a", "b", "end"))
-    list(feed.iter_pages())
-
-    assert [request["page_size"] for request in feed.requests] == [2, 2, 2]
 
 
 def test_a_date_is_requested_once_and_only_without_a_cursor() -> None:
@@ -287,7 +278,7 @@ def test_waiting_for_a_page_calls_on_wait_several_times_a_second() -> None:
             released.set()
 
     started = time.monotonic()
-    list(iter_pages(get_page, cursor=None, from_date=None, page_size=2, on_wait=on_wait))
+    list(iter_pages(get_page, None, None, on_wait))
 
     assert calls >= 3
     assert time.monotonic() - started < WAIT
@@ -303,7 +294,7 @@ def test_on_wait_may_end_the_iteration() -> None:
         released.wait(WAIT)
         raise AssertionError
 
-    pages = iter_pages(get_page, cursor=None, from_date=None, page_size=2, on_wait=stop)
+    pages = iter_pages(get_page, None, None, stop)
     with pytest.raises(SystemExit):
         next(pages)
     released.set()

@@ -38,7 +38,7 @@ USUAL = {
     "durationInSeconds": "129.50",
     "type": '"teams"',
     "commentsCount": "0",
-    "transcriptSnippet": '"caf\\u00e9 \U0001f600"',
+    "transcriptSnippet": '"na\\u00efve \U0001f600"',
     "thirdPartyId": '"call|1"',
     "endpoints": '[{"person":{"id":1,"fullName":"Ann"},"endpoint":{"id":2},"isOriginator":true}]',
     "analysis": '["x",null]',
@@ -256,7 +256,7 @@ stream_of = functools.cache(lambda name: STREAMS[name]())
 
 
 def new_parser(stream: Any) -> RecordParser:
-    """Make the stream forget the fields that earlier pages contained, and return its parser."""
+    """Build the stream forget the fields that earlier pages contained, and return its parser."""
     stream.__dict__.pop("_parser", None)
     parser: RecordParser = stream._parser
     return parser

@@ -11,11 +11,11 @@ from tap_focus.api.page import decode_page
 from tap_focus.streams.raw_records import encode_page
 from tap_focus.streams.record_parser import (
     MAX_NEW_FIELDS,
-    Exclusion,
     NewField,
     ParsedRecord,
     RecordParser,
 )
+from tap_focus.streams.selection import Exclusion
 
 SCHEMA: dict[str, Any] = {
     "properties": {

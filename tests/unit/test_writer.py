@@ -1,3 +1,5 @@
+"""The writer of messages: whole lines, whatever happens to standard output."""
+
 from __future__ import annotations
 
 import io
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.singerlib import RecordMessage, StateMessage
 
-from tap_focus.streams.writer import MessageWriter
+from tap_focus.errors import OutputError
+from tap_focus.streams.writer import BUFFER_BYTES, MessageWriter, encode_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,27 +21,30 @@ if TYPE_CHECKING:
 EXTRACTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
 
-class Out(io.BytesIO):
-    """A standard output that counts flushes, and may be interrupted while it writes."""
+class Output(io.BytesIO):
+    """A standard output that accepts a limited number of bytes at once.
 
-    flushes = 0
-    interrupt: Callable[[], None] = staticmethod(lambda: None)
+    Attributes:
+        at_once: bytes that one write accepts.
+        before_write: called before each write.
+    """
+
+    at_once = 100
+    writes = 0
+    before_write: Callable[[], None] = staticmethod(lambda: None)
 
     def write(self, data: Any) -> int:
-        half = len(data) // 2
-        super().write(data[:half])
-        self.interrupt()
-        return half + super().write(data[half:])
-
-    def flush(self) -> None:
-        self.flushes += 1
+        self.before_write()
+        self.writes += 1
+        return super().write(bytes(data)[: self.at_once])
 
 
-def as_stdout(monkeypatch: pytest.MonkeyPatch) -> Out:
-    """Take standard output's place; within the test, since pytest captures anew for each phase."""
-    out = Out()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out))
-    return out
+def redirect(monkeypatch: pytest.MonkeyPatch) -> Output:
+    """Replace standard output; within the test, since pytest replaces it between the phases."""
+    output = Output()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output))
+    monkeypatch.setattr("signal.setitimer", lambda *_: None)
+    return output
 
 
 def record(**values: Any) -> RecordMessage:
@@ -46,9 +52,10 @@ def record(**values: Any) -> RecordMessage:
 
 
 def test_a_record_is_one_line_with_its_values_unchanged() -> None:
-    line = MessageWriter().encode(
+    line = encode_message(
         record(a=Decimal("0.10"), b=12345678901234567890123, c='"\n\u2028\u0000😀', d=[None, {}])
     )
+
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
     assert b'"a":0.10,"b":12345678901234567890123,' in line
@@ -58,28 +65,60 @@ def test_a_record_is_one_line_with_its_values_unchanged() -> None:
     assert message["time_extracted"] == "2026-01-02T03:04:05Z"
 
 
-def test_half_a_surrogate_pair_leaves_as_it_came() -> None:
-    line = MessageWriter().encode(record(a="x\ud83dy", b=Decimal("0.10")))
+def test_an_unpaired_surrogate_is_written_as_its_escape() -> None:
+    line = encode_message(record(a="x\ud83dy", b=Decimal("0.10")))
+
     assert b'"x\\ud83dy"' in line
     assert b'"b":0.10' in line
-    assert json.loads(line)["record"]["a"] == "x\ud83dy"
 
 
-def test_records_are_flushed_with_the_state_that_follows(monkeypatch: pytest.MonkeyPatch) -> None:
-    out, writer = as_stdout(monkeypatch), MessageWriter()
+def test_records_wait_for_the_state_that_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = redirect(monkeypatch)
+    writer = MessageWriter()
     writer.write_message(record(a=1))
     writer.write_message(record(a=2))
-    assert out.flushes == 0
+
+    assert output.writes == 0
     writer.write_message(StateMessage(value={}))
-    assert out.flushes == 1
-    assert out.getvalue().count(b"\n") == 3
+    assert output.getvalue().count(b"\n") == 3
 
 
-def test_a_stop_waits_for_the_line_that_is_being_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    out, writer = as_stdout(monkeypatch), MessageWriter()
-    monkeypatch.setattr("signal.alarm", lambda _: None)
-    out.interrupt = lambda: writer.stop(15)
+def test_a_full_buffer_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = redirect(monkeypatch)
+    MessageWriter().write_lines(b"x" * (BUFFER_BYTES - 1) + b"\n")
+
+    assert len(output.getvalue()) == BUFFER_BYTES
+
+
+def test_a_write_that_accepts_a_part_is_continued(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = redirect(monkeypatch)
+    output.at_once = 7
+    lines = b"".join(b"line %d\n" % number for number in range(1000))
+    MessageWriter().write_lines(lines, flush=True)
+
+    assert output.getvalue() == lines
+
+
+@pytest.mark.parametrize("signum", [2, 15])
+@pytest.mark.parametrize("at_once", [5, 8, 100])
+def test_a_stop_ends_the_output_at_the_end_of_a_line(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, signum: int
+) -> None:
+    output = redirect(monkeypatch)
+    writer = MessageWriter()
+    output.at_once = at_once
+    monkeypatch.setattr(
+        output, "before_write", lambda: writer.stop(signum) if output.writes == 3 else None
+    )
     with pytest.raises(SystemExit) as stopped:
-        writer.write_message(record(a=1))
-    assert stopped.value.code == 143
-    assert json.loads(out.getvalue())["record"] == {"a": 1}
+        writer.write_lines(b"line no\n" * 1000, flush=True)
+
+    assert stopped.value.code == 128 + signum
+    assert output.getvalue() in [b"line no\n" * count for count in range(1, 60)]
+
+
+def test_a_closed_standard_output_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+    with pytest.raises(OutputError):
+        MessageWriter().write_lines(b"{}\n", flush=True)
