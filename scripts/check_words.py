@@ -40,7 +40,7 @@ BETTER_WORDS = {
     r"fore(saw|seen?|sees)": "expected",
     r"for ever": "forever",
     r"hand(s|ed|ing)? (on|out)": "pass, write, share, return",
-    r"holds|held (against|up)|hold(ing)? against": "contains, has, keeps, checks against, block",
+    r"(?<!legal.)holds|held (against|up)|hold(ing)? against": "contains, keeps, checks against",
     r"(is|are|was|were) none": "there is no ..., is not a ..., is missing",
     r"lies?|lying|lain": "is, is stored",
     r"mend(s|ed|ing)?": "fix, repair",

@@ -32,15 +32,15 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tap_focus import settings as tap_settings
 from tap_focus.cli import ADVICE, STATUS_ADVICE, Advice
 from tap_focus.errors import HTTPStatusError
+from tap_focus.settings_schema import SCHEMA
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 TESTS = ROOT / "tests"
 
-OWN_SETTINGS: dict[str, dict[str, Any]] = tap_settings.SCHEMA["properties"]
+OWN_SETTINGS: dict[str, dict[str, Any]] = SCHEMA["properties"]
 GIT_URL = "git+https://git.example.com/tap-focus.git"
 """A placeholder: the package is not on PyPI, and users have their own copy of the repository."""
 
