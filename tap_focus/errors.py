@@ -17,12 +17,7 @@ class APIError(TapFocusError):
 
 
 class UnavailableError(APIError):
-    """Focus could not be reached, or failed on every attempt.
-
-    Attributes:
-        host: the host and port of Focus.
-        reason: why the last attempt failed.
-    """
+    """Focus could not be reached, or failed on every attempt."""
 
     def __init__(
         self, request: str, *, host: str, attempts: int, seconds: float, reason: str
@@ -34,37 +29,26 @@ class UnavailableError(APIError):
 
 
 class HTTPStatusError(APIError):
-    """Focus rejected a request.
+    """Focus rejected a request."""
 
-    Attributes:
-        status: the HTTP status code.
-        request: method and path.
-    """
+    _text = "Focus rejected {request} with status {status}"
 
     def __init__(self, status: int, request: str) -> None:
-        super().__init__(f"Focus rejected {request} with status {status}")
+        super().__init__(self._text.format(status=status, request=request))
         self.status = status
-        self.request = request
 
 
 class UnexpectedStatusError(HTTPStatusError):
     """Focus answered with a status that its API does not document."""
 
-    def __init__(self, status: int, request: str) -> None:
-        super().__init__(status, request)
-        self.args = (f"Focus answered {request} with the unexpected status {status}",)
+    _text = "Focus answered {request} with the unexpected status {status}"
 
 
 class RedirectError(APIError):
-    """Focus redirected a request. Redirects are not followed.
-
-    Attributes:
-        location: the host that the redirect leads to, or a description of it.
-    """
+    """Focus redirected a request. Redirects are not followed."""
 
     def __init__(self, request: str, location: str) -> None:
         super().__init__(f"Focus redirected {request} to {location}")
-        self.location = location
 
 
 class CertificateError(APIError):
@@ -82,15 +66,10 @@ class CABundleError(APIError):
 
 
 class ProxyError(APIError):
-    """The proxy could not be used, or it rejected the connection.
-
-    Attributes:
-        proxy: scheme, host and port of the proxy, without credentials.
-    """
+    """The proxy could not be used, or it rejected the connection."""
 
     def __init__(self, proxy: str, reason: str) -> None:
         super().__init__(f"The proxy {proxy} could not be used: {reason}")
-        self.proxy = proxy
 
 
 class ProtocolMismatchError(APIError):
@@ -101,11 +80,7 @@ class ProtocolMismatchError(APIError):
 
 
 class LoginFailedError(APIError):
-    """Logging in failed. The cause decides the exit code.
-
-    Attributes:
-        cause: the error that the login request raised.
-    """
+    """Logging in failed. The cause decides the exit code."""
 
     def __init__(self, cause: TapFocusError) -> None:
         super().__init__(str(cause))
@@ -113,11 +88,7 @@ class LoginFailedError(APIError):
 
 
 class CursorRejectedError(APIError):
-    """Focus rejected the cursor of the bookmark.
-
-    Attributes:
-        status: the HTTP status code.
-    """
+    """Focus rejected the cursor of the bookmark."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"Focus rejected the bookmark's cursor with status {status}")
@@ -129,11 +100,7 @@ class PaginationError(APIError):
 
 
 class InvalidResponseError(APIError):
-    """A response is not what the Focus API documents.
-
-    Attributes:
-        reason: what is wrong with it.
-    """
+    """A response is not what the Focus API documents."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -149,11 +116,7 @@ class InvalidRecordingError(APIError):
 
 
 class InvalidAudioError(APIError):
-    """A response to an audio request is not a complete audio file.
-
-    Attributes:
-        reason: what is wrong with it.
-    """
+    """A response to an audio request is not a complete audio file."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -165,16 +128,10 @@ class ArchiveError(TapFocusError):
 
 
 class StorageError(ArchiveError):
-    """The audio archive could not be opened, read or written.
-
-    Attributes:
-        action: what was attempted, such as "write to media_path".
-        reason: why it failed.
-    """
+    """The audio archive could not be opened, read or written."""
 
     def __init__(self, action: str, reason: str) -> None:
         super().__init__(f"Cannot {action}: {reason}")
-        self.action = action
         self.reason = reason
 
 
