@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
-import io
 import json
 import logging
 import os
@@ -13,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 import click
+from dotenv import load_dotenv
 from singer_sdk.exceptions import (
     ConfigValidationError,
     MapExpressionError,
@@ -26,9 +27,6 @@ from tap_focus.streams.state import validate_state
 from tap_focus.tap import TapFocus
 
 logger = logging.getLogger("tap-focus")
-
-GC_THRESHOLD = 100_000
-"""New container objects that trigger a garbage collection: more than those of a page."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_LEVEL_VARIABLES = ("TAP_FOCUS_LOGLEVEL", "LOGLEVEL")
@@ -51,78 +49,73 @@ STATUS_ADVICE = {
     404: "Check region or api_url.",
 }
 
-ADVICE: dict[type[Exception], Advice] = {
-    errors.CursorRejectedError: Advice(
-        os.EX_DATAERR,
-        "State is unchanged. If page_size was changed, restore it. Otherwise clear the state and "
-        "run again, with start_date set to a day before the last good run. Recordings that were "
-        "already loaded are sent again.",
-    ),
-    errors.StorageError: Advice(
-        os.EX_CANTCREAT,
-        "Check that it exists and has free space, its credentials and its Python packages.",
-    ),
-    errors.BatchStorageError: Advice(
-        os.EX_CANTCREAT,
-        "Check that it exists and has free space, and the credentials. Temporary files need space.",
-    ),
-    errors.OutputError: Advice(
-        os.EX_IOERR, "Check the target's log, or the disk. The next run continues from the state."
-    ),
-    errors.UnavailableError: Advice(
-        os.EX_TEMPFAIL, "State is unchanged. Run again later. If it persists, check the network."
-    ),
-    errors.TooManyFailedDownloadsError: Advice(
-        os.EX_TEMPFAIL,
-        "State is unchanged. Fix the reasons in the column error of recording_media.",
-    ),
-    errors.InvalidResponseError: Advice(
-        os.EX_PROTOCOL,
-        "Check that api_url is the API of Focus. Otherwise run again later, or ask Focus support.",
-    ),
-    errors.PaginationError: Advice(
-        os.EX_PROTOCOL,
-        "Earlier pages have been written and the state saved. Run again later, or ask Focus.",
-    ),
-    errors.InvalidRecordingError: Advice(
-        os.EX_PROTOCOL, "Earlier pages have been written and the state saved. Ask Focus support."
-    ),
-    errors.InvalidAudioError: Advice(os.EX_PROTOCOL, "Ask Focus support."),
-    errors.UnexpectedStatusError: Advice(
-        os.EX_PROTOCOL, "Check that api_url is the API of Focus. Otherwise ask Focus support."
-    ),
-    errors.ResponseTooLargeError: Advice(os.EX_CONFIG, "Set a smaller page_size."),
-    errors.HTTPStatusError: Advice(os.EX_CONFIG, STATUS_ADVICE[400]),
-    errors.RedirectError: Advice(
-        os.EX_CONFIG,
-        "Redirects are not followed, since they could leak credentials. Set region or api_url to "
-        "the address of Focus.",
-    ),
-    errors.CertificateError: Advice(
-        os.EX_CONFIG, "Check api_url, or set REQUESTS_CA_BUNDLE to your company's CA bundle."
-    ),
-    errors.CABundleError: Advice(os.EX_CONFIG, "Set it to a readable file of PEM certificates."),
-    errors.ProxyError: Advice(
-        os.EX_CONFIG,
-        "Check HTTPS_PROXY and ALL_PROXY, and the username and password in them. A SOCKS proxy "
-        "needs the Python package PySocks.",
-    ),
-    errors.ProtocolMismatchError: Advice(os.EX_CONFIG, "Check the scheme and port of api_url."),
-    ConfigValidationError: Advice(1, "Correct the setting or the state that the message names."),
-    MapExpressionError: Advice(1, "Correct the expression in stream_maps."),
-    StreamMapConfigError: Advice(1, "Correct stream_maps."),
-    ModuleNotFoundError: Advice(
-        1, "Install it next to the tap. With Meltano, add it to the plugin's pip_url."
-    ),
+_ADVICE: dict[int, dict[type[Exception], str]] = {
+    1: {
+        ConfigValidationError: "Correct the setting or the state that the message names.",
+        MapExpressionError: "Correct the expression in stream_maps.",
+        StreamMapConfigError: "Correct stream_maps.",
+        ModuleNotFoundError: "Install it next to the tap. With Meltano, add it to the plugin's "
+        "pip_url.",
+    },
+    os.EX_DATAERR: {
+        errors.CursorRejectedError: "State is unchanged. If page_size was changed, restore it. "
+        "Otherwise clear the state and run again, with start_date set to a day before the last "
+        "good run. Recordings that were already loaded are sent again.",
+    },
+    os.EX_CANTCREAT: {
+        errors.StorageError: "Check that it exists and has free space, its credentials and its "
+        "Python packages.",
+        errors.BatchStorageError: "Check that it exists and has free space, and the credentials. "
+        "Temporary files need space.",
+    },
+    os.EX_IOERR: {
+        errors.OutputError: "Check the target's log, or the disk. The next run continues from the "
+        "state.",
+        OSError: "Check that it exists and can be accessed.",
+    },
+    os.EX_TEMPFAIL: {
+        errors.UnavailableError: "State is unchanged. Run again later. If it persists, check the "
+        "network.",
+        errors.TooManyFailedDownloadsError: "State is unchanged. Fix the reasons in the column "
+        "error of recording_media.",
+    },
+    os.EX_PROTOCOL: {
+        errors.InvalidResponseError: "Check that api_url is the API of Focus. Otherwise run again "
+        "later, or ask Focus support.",
+        errors.PaginationError: "Earlier pages have been written and the state saved. Run again "
+        "later, or ask Focus.",
+        errors.InvalidRecordingError: "Earlier pages have been written and the state saved. Ask "
+        "Focus support.",
+        errors.InvalidAudioError: "Ask Focus support.",
+        errors.UnexpectedStatusError: "Check that api_url is the API of Focus. Otherwise ask Focus "
+        "support.",
+    },
+    os.EX_CONFIG: {
+        errors.ResponseTooLargeError: "Set a smaller page_size.",
+        errors.HTTPStatusError: STATUS_ADVICE[400],
+        errors.RedirectError: "Redirects are not followed, since they could leak credentials. Set "
+        "region or api_url to the address of Focus.",
+        errors.CertificateError: "Check api_url, or set REQUESTS_CA_BUNDLE to your company's CA "
+        "bundle.",
+        errors.CABundleError: "Set it to a readable file of PEM certificates.",
+        errors.ProxyError: "Check HTTPS_PROXY and ALL_PROXY, and the username and password in "
+        "them. A SOCKS proxy needs the Python package PySocks.",
+        errors.ProtocolMismatchError: "Check the scheme and port of api_url.",
+    },
+}
+ADVICE = {
+    kind: Advice(exit_code, text)
+    for exit_code, texts in _ADVICE.items()
+    for kind, text in texts.items()
 }
 """Exit code and advice by exception class. `docs/reference/exit-codes.md` is generated from it."""
 
 
 def main() -> t.NoReturn:
     """Run the tap and end the process."""
-    # A decoded page has thousands of lists, which Python's default of 700 takes for a leak. The
-    # collections would take 1.5 of 5.5 µs of CPU for each record.
-    gc.set_threshold(GC_THRESHOLD)
+    # A page creates thousands of objects. With Python's threshold of 700, collections would take
+    # 1.5 of 5.5 µs of CPU for each record.
+    gc.set_threshold(100_000)
     _end_process(_run())
 
 
@@ -151,18 +144,20 @@ def explain(error: Exception) -> tuple[int, str]:
     if isinstance(cause, errors.HTTPStatusError) and cause.status in STATUS_ADVICE:
         advice = Advice(os.EX_CONFIG, STATUS_ADVICE[cause.status])
     text = str(error)
-    if isinstance(cause, ModuleNotFoundError):
+    if isinstance(cause, OSError):
+        # Only these parts: the texts of libraries may contain URLs.
+        parts = (cause.strerror or type(cause).__name__, cause.filename)
+        text = ": ".join(str(part) for part in parts if part)
+    elif isinstance(cause, ModuleNotFoundError):
         text = f"The Python package {cause.name} is missing"
     elif isinstance(cause, StreamMapConfigError):
         text = f"stream_maps: {text}"
     elif isinstance(cause, MapExpressionError):
         if "expression for" not in text:
             # The SDK's text contains the expression, in which there may be a salt.
-            text = f"the expression for {mapped_property(error.__traceback__)} is invalid"
+            name = mapped_property(error.__traceback__) or "__filter__"
+            text = f"the expression for {name} is invalid"
         text = f"stream_maps: {text}"
-    elif isinstance(cause, OSError) and not advice:
-        text = f"{cause.strerror or type(cause).__name__}: {cause.filename}"
-        advice = Advice(os.EX_IOERR, "Check that it exists and can be accessed.")
     if not advice:
         return os.EX_SOFTWARE, (
             f"Unexpected error: {type(error).__name__} in {_location(error)}. Please report it "
@@ -178,86 +173,83 @@ def _get_command() -> click.Command:
     except Exception:
         if LOG_CONFIG_VARIABLE not in os.environ:
             raise
-        raise ConfigValidationError(
-            "Invalid logging",
-            errors=[f"{LOG_CONFIG_VARIABLE}: must name a logging configuration in YAML"],
-        ) from None
+        error = f"{LOG_CONFIG_VARIABLE}: must name a logging configuration in YAML"
+        raise ConfigValidationError("Invalid logging", errors=[error]) from None
     # The last line is what Meltano shows of a failed test; this one contains no reason.
     logger.addFilter(lambda line: line.msg != "Config validation failed")
+    callbacks = {"config": _read_config, "state": _read_file, "catalog": _read_file, "test": None}
     for option in command.params:
-        if option.name == "config":
-            option.callback = _read_config
-        elif option.name in ("state", "catalog"):
-            option.callback = _check_file
-        elif option.name == "test":
-            option.callback = None
+        if option.name in callbacks:
+            option.callback = callbacks[option.name]
             option.expose_value = True
     command.callback = _invoke
     return command
 
 
-def _invoke(*, test: str, about: bool, about_format: str | None, **inputs: t.Any) -> None:
+def _invoke(
+    *, config: ConfigInput, test: str, about: bool, about_format: str | None, **inputs: t.Any
+) -> None:
     """Run the tap, or with `--test` read one record of each selected stream."""
-    if about or test == "disabled":
-        TapFocus.invoke(about=about, about_format=about_format, **inputs)
+    if about:
+        TapFocus.print_about(about_format)
         return
-    config = inputs["config"] or ConfigInput()
-    files = {name: inputs[name] for name in ("state", "catalog") if inputs[name]}
-    tap = TapFocus(
-        config=config.config,
-        parse_env_config=config.parse_env,
-        **{name: _decode(file.read().encode()) for name, file in files.items()},
-    )
+    TapFocus.print_version(print_fn=logger.info)
+    tap = TapFocus(config=config.config, parse_env_config=config.parse_env, **inputs)
     selected = [stream for stream in tap.streams.values() if stream.selected]
-    if test == "schema":
+    if test == "disabled":
+        tap.sync_all()
+    elif test == "schema":
         for stream in selected:
             stream._write_schema_message()  # noqa: SLF001 - as the SDK's write_schemas does
     else:
         tap.run_sync_dry_run(streams=selected)
 
 
-def _read_config(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> ConfigInput:
-    """Read the configuration files. An unreadable one is a usage error."""
+def _read_config(_: click.Context, __: click.Parameter, paths: tuple[str, ...]) -> ConfigInput:
+    """Read the configuration files, and `.env` for ENV. An invalid one is a usage error."""
     config: dict[str, t.Any] = {}
-    for path in value:
-        if path != "ENV":
-            try:
+    for path in paths:
+        content: t.Any = {}
+        try:
+            if path == "ENV":
+                load_dotenv(".env")
+            else:
                 content = _decode(Path(path).read_bytes())
-            except (OSError, ValueError) as error:
-                raise click.BadParameter(f"{path}: {error}", ctx, param) from None
-            if not isinstance(content, dict):
-                raise click.BadParameter(f"{path}: must contain a JSON object", ctx, param)
-            config |= content
-    return ConfigInput(config=config, parse_env="ENV" in value)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            file = ".env" if path == "ENV" else path
+            raise click.BadParameter(f"{file}: {reason}") from None
+        if not isinstance(content, dict):
+            raise click.BadParameter(f"{path}: must contain a JSON object")
+        config |= content
+    _check_logging()  # .env may contain these variables, too
+    return ConfigInput(config=config, parse_env="ENV" in paths)
 
 
-def _check_file(
-    ctx: click.Context, param: click.Parameter, value: t.IO[str] | None
-) -> t.IO[str] | None:
-    """Check a state or a catalog before the SDK reads it. An invalid one is a usage error."""
-    if value is None:
+def _read_file(
+    _: click.Context, option: click.Parameter, file: t.TextIO | None
+) -> dict[str, t.Any] | Catalog | None:
+    """Read a state or a catalog. An invalid one is a usage error."""
+    if file is None:
         return None
     try:
-        text = value.read()
-        content = _decode(text.encode("utf-8", "surrogateescape"))
-        if param.name == "state":
-            validate_state(content)
-        else:
-            Catalog.from_dict({"streams": content["streams"]})
+        content = _decode(file.buffer.read())
+        if option.name == "state":
+            return validate_state(content)
+        for stream in content["streams"]:
+            _ = stream["schema"]["properties"]  # the SDK would fail later
+        return Catalog.from_dict({"streams": content["streams"]})
     except ConfigValidationError as error:
-        raise click.BadParameter(error.errors[0], ctx, param) from None
+        raise click.BadParameter(error.errors[0]) from None
     except ValueError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
+        raise click.BadParameter(str(error)) from None
     except (KeyError, TypeError, AttributeError):
-        reason = "it is no catalog. Create one with --discover"
-        raise click.BadParameter(reason, ctx, param) from None
-    return io.StringIO(text.removeprefix("\ufeff"))
+        raise click.BadParameter("not a catalog. Create one with --discover") from None
 
 
 def _decode(content: bytes) -> t.Any:
     """Decode a JSON file. The text of a `ValueError` contains none of its content."""
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    if not content.strip():
+    if not content.removeprefix(codecs.BOM_UTF8).strip():
         raise ValueError("the file is empty")
     try:
         return json.loads(content)
@@ -267,11 +259,12 @@ def _decode(content: bytes) -> t.Any:
 
 def _check_logging() -> None:
     """Check the log level, which the SDK would reject without naming the variable."""
-    for variable in LOG_LEVEL_VARIABLES:
-        level = os.environ.get(variable)
-        if level and level.upper() not in LOG_LEVELS:
-            reason = f"{variable}: must be one of {', '.join(LOG_LEVELS)}"
-            raise ConfigValidationError("Invalid logging", errors=[reason])
+    variables = [name for name in LOG_LEVEL_VARIABLES if os.environ.get(name)]
+    if not variables:
+        os.environ.pop("LOGLEVEL", None)  # the SDK fails on an empty one
+    elif not isinstance(logging.getLevelName(os.environ[variables[0]].upper()), int):
+        error = f"{variables[0]}: must be one of {', '.join(LOG_LEVELS)}"
+        raise ConfigValidationError("Invalid logging", errors=[error])
 
 
 def _location(error: Exception) -> str:
