@@ -26,12 +26,8 @@ if t.TYPE_CHECKING:
 def normalize(config: Mapping[str, t.Any], schema: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return a copy of a configuration without nulls, with values of the types in the schema.
 
-    The environment contains only text, and YAML and JSON allow `8.0` for an integer. A text that
-    is no number or boolean is left as it is, for `validate` to report.
-
-    Args:
-        config: the settings, from whichever source.
-        schema: JSON schema of all settings, the SDK's included.
+    The environment contains only text, and YAML and JSON allow `8.0` for an integer. A value that
+    cannot be converted is unchanged, and `validate` reports it.
     """
     result = {name: value for name, value in config.items() if value is not None}
     for name, setting in schema["properties"].items():
@@ -49,12 +45,7 @@ def normalize(config: Mapping[str, t.Any], schema: Mapping[str, t.Any]) -> dict[
 def validate(
     config: dict[str, t.Any], schema: dict[str, t.Any], streams: Collection[str]
 ) -> list[str]:
-    """Fill in the defaults of a configuration and check it.
-
-    Args:
-        config: the normalized settings.
-        schema: JSON schema of all settings, the SDK's included.
-        streams: names of the streams.
+    """Add the defaults to normalized settings and check them.
 
     Returns:
         One line per invalid setting. It starts with the setting's name and contains no secret.
@@ -89,19 +80,14 @@ def from_environment(
 ) -> tuple[dict[str, t.Any], list[str]]:
     """Return the settings in environment variables, and errors for those that are not valid JSON.
 
-    A setting that is an object is JSON. All others are text, for `normalize` to convert.
-
-    Args:
-        environment: the environment variables.
-        prefix: what the names of the variables start with.
-        schema: JSON schema of all settings.
+    Objects and arrays are JSON. Other settings are text, which `normalize` converts.
     """
     config: dict[str, t.Any] = {}
     errors = []
     for variable, text in environment.items():
         name = variable.removeprefix(prefix).lower()
-        if not variable.startswith(prefix) or name in _NOT_SETTINGS or name.startswith("_"):
-            continue
+        if not variable.startswith(prefix) or name == "loglevel" or name[:1] == "_":
+            continue  # variables of the SDK and of Meltano
         config[name] = text
         kinds = schema["properties"].get(name, {}).get("type", ())
         if "object" in kinds or "array" in kinds:
@@ -112,11 +98,8 @@ def from_environment(
     return config, errors
 
 
-_NOT_SETTINGS = ("loglevel",)
-
-
 def unknown_settings(names: Collection[str], schema: Mapping[str, t.Any]) -> list[str]:
-    """Return a line for each name that is no setting, with the most similar one."""
+    """Return a line for each name that is not a setting, with the most similar setting."""
     known = [*schema["properties"]]
     lines = []
     for name in sorted(set(names) - set(known)):
@@ -136,12 +119,9 @@ def to_utc(text: str) -> str:
 
     Returns:
         `YYYY-MM-DDTHH:MM:SSZ`, rounded down to whole seconds so that no recording is skipped.
-
-    Raises:
-        ValueError: it is no date.
     """
     try:
-        # Python 3.10 does not know "Z"; the SDK adds it when it is imported.
+        # Python 3.10 does not support "Z". The SDK adds it when it is imported.
         moment = datetime.fromisoformat(text)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
         moment = moment.astimezone(timezone.utc).replace(microsecond=0, tzinfo=None)
@@ -174,27 +154,26 @@ def _check_url(text: str) -> None:
     """Reject a URL to which credentials must not be sent."""
     try:
         url = urlsplit(text)
-        host, _ = url.hostname, url.port
+        host, _ = url.hostname, url.port  # each may be invalid
     except ValueError:
         raise ValueError("must be a URL") from None
-    if url.username is not None or url.password is not None:
+    if "@" in url.netloc:
         raise ValueError("must not contain a username or password. Use api_key and username")
-    if url.query or url.fragment or not host:
+    if url.query or url.fragment or not host or not text.isprintable() or " " in text:
         raise ValueError("must be a base URL such as https://focus.example.com/api")
     if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(host)):
         raise ValueError("must start with https:// (http:// is allowed for localhost only)")
 
 
 def _check_header(text: str) -> None:
-    """Reject text that an HTTP header cannot contain."""
     if not (text.isascii() and text.isprintable()):
         raise ValueError("must be printable ASCII text")
 
 
 def _check_shard(text: str) -> None:
-    """Reject what `tap_focus.archive.shard.parse_shard` does not accept."""
-    index, _, count = text.partition("/")
-    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+    """Reject a text that `tap_focus.archive.shard.parse_shard` does not accept."""
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise ValueError("must be k/n with k from 1 to n, such as 2/3")
 
 
@@ -203,7 +182,7 @@ def _check_maps(maps: dict[str, t.Any], streams: Collection[str]) -> None:
     for name, definition in maps.items():
         source = definition.get("__source__", name) if isinstance(definition, dict) else name
         if name != "__else__" and not fnmatch.filter(streams, source):
-            raise ValueError(f"no stream matches {_shown(source)}. Streams: {_join(streams)}")
+            raise ValueError(f"no stream matches {ascii(source)[:80]}. Streams: {_join(streams)}")
 
 
 def _is_loopback(host: str) -> bool:
@@ -213,36 +192,30 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-_EXPECTED: dict[object, t.Callable[[t.Any], str]] = {
-    "type": lambda kinds: f"must be {_join(_with_article(kinds))}",
-    "enum": lambda values: f"must be one of {_join(values)}",
-    "minimum": lambda bound: f"must be {bound} or more",
-    "maximum": lambda bound: f"must be {bound} or less",
-    "exclusiveMinimum": lambda bound: f"must be more than {bound}",
-    "minLength": lambda _: "must not be empty",
+_EXPECTED = {
+    "type": "must be {}",
+    "enum": "must be one of {}",
+    "minimum": "must be {} or more",
+    "maximum": "must be {} or less",
+    "exclusiveMinimum": "must be more than {}",
+    "minLength": "must not be empty",
 }
 
 
 def _error_message(error: ValidationError, schema: dict[str, t.Any]) -> str:
-    settings = schema["properties"]
-    if error.validator == "required" and not error.path:
+    rule, expected = str(error.validator), t.cast("t.Any", error.validator_value)
+    if rule == "required" and not error.path:
         missing = next(name for name in schema["required"] if f"'{name}'" in error.message)
-        return f"{missing}: missing. {settings[missing]['description']}"
+        return f"{missing}: missing. {schema['properties'][missing]['description']}"
     name = ".".join(str(part) for part in error.path)
-    if error.validator not in _EXPECTED:
+    if rule not in _EXPECTED:
         # Not the text of jsonschema: it contains the value, and a stream map may contain a salt.
-        return f"{name}: does not match its schema ({error.validator}). See tap-focus --about"
-    return f"{name}: {_EXPECTED[error.validator](error.validator_value)}"
-
-
-def _shown(value: object) -> str:
-    """Return a value for an error, escaped and shortened."""
-    return ascii(value)[:80]
-
-
-def _with_article(kinds: str | list[str]) -> list[str]:
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    return [f"a{'n' if kind[0] in 'aeiou' else ''} {kind}" for kind in kinds if kind != "null"]
+        return f"{name}: does not match its schema ({rule}). See tap-focus --about"
+    if rule == "type":
+        kinds = [expected] if isinstance(expected, str) else expected
+        expected = [f"a{'n' * (kind[0] in 'aio')} {kind}" for kind in kinds if kind != "null"]
+    text = _join(expected) if isinstance(expected, list) else expected
+    return f"{name}: {_EXPECTED[rule].format(text)}"
 
 
 def _join(names: t.Iterable[str]) -> str:
