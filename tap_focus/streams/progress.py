@@ -18,10 +18,12 @@ LOG_INTERVAL = 5.0
 
 
 class Progress:
-    """Counts what a stream has written."""
+    """Counts what a stream has written.
+
+    The noun names what is counted, in the singular.
+    """
 
     def __init__(self, logger: logging.Logger, noun: str) -> None:
-        """Start the clock. The noun names what is counted, in the singular."""
         self._logger = logger
         self._noun = noun
         self._started = time.monotonic()
@@ -31,12 +33,7 @@ class Progress:
         self._latest: datetime | None = None
 
     def page_written(self, records: int, latest: datetime | None) -> None:
-        """Count a page.
-
-        Args:
-            records: its number of records.
-            latest: their latest start, if known.
-        """
+        """Count a page with its number of records and their latest start, if known."""
         self._records += records
         self._pages += 1
         self._latest = max(filter(None, (self._latest, latest)), default=None)
@@ -51,12 +48,12 @@ class Progress:
 
     def finish(self) -> None:
         """Log that the end of the feed is reached."""
-        seconds = time.monotonic() - self._started
-        self._logger.info("Up to date: %s%s", self._total(seconds), self._feed_position())
+        total = self._total(time.monotonic() - self._started)
+        self._logger.info("Up to date: %s%s", total, self._feed_position())
 
     def _so_far(self, seconds: float) -> str:
-        rate = self._records / seconds
-        return f"{_counted(self._records, self._noun)} so far, {rate:,.0f} per second"
+        records = _counted(self._records, self._noun)
+        return f"{records} so far, {self._records / seconds:,.0f} per second"
 
     def _total(self, seconds: float) -> str:
         records, pages = _counted(self._records, self._noun), _counted(self._pages, "page")
@@ -84,12 +81,7 @@ class AudioProgress(Progress):
         self._statuses: Counter[str] = Counter()
 
     def row(self, row: Mapping[str, t.Any], *, downloaded: bool) -> None:
-        """Count a row.
-
-        Args:
-            row: of recording_media.
-            downloaded: whether its file was downloaded for this row, not found in the archive.
-        """
+        """Count a row. Its file was downloaded for it, or found in the archive, if any."""
         self.waiting -= 1
         self._statuses["downloaded" if downloaded else row["status"]] += 1
         self._bytes += row["sizeInBytes"] if downloaded else 0

@@ -12,9 +12,6 @@ if t.TYPE_CHECKING:
 
     from singer_sdk.singerlib import MetadataMapping
 
-MELTANO_SELECT_VARIABLE = "MELTANO_EXTRACT__SELECT"
-"""Environment variable in which Meltano passes the patterns of `select` to the tap."""
-
 Path = tuple[str, ...]
 
 
@@ -88,23 +85,16 @@ def unmatched_rules(
 
 
 def unmatched_patterns(schemas: Mapping[str, Mapping[str, t.Any]]) -> list[str]:
-    """Return the patterns of Meltano's `select` that match no stream or no property.
-
-    Args:
-        schemas: JSON schema of each stream, by name.
-    """
+    """Return the patterns of Meltano's `select` that match no stream or no property."""
     try:
-        patterns = json.loads(os.environ.get(MELTANO_SELECT_VARIABLE) or "[]")
-    except ValueError:
+        patterns = json.loads(os.environ.get("MELTANO_EXTRACT__SELECT") or "[]")
+    except (ValueError, RecursionError):
         return []
-    names = [
-        f"{stream}.{'.'.join(path)}"
-        for stream, schema in schemas.items()
-        for path in (*property_paths(schema), ("",))
-    ]
+    names = [*schemas]
+    for stream, schema in schemas.items():
+        names += [f"{stream}.{'.'.join(path)}" for path in (("",), *property_paths(schema))]
     return [
         pattern
-        for pattern in patterns
-        if isinstance(pattern, str)
-        and not fnmatch.filter([*names, *schemas], pattern.removeprefix("!"))
+        for pattern in (patterns if isinstance(patterns, list) else ())
+        if isinstance(pattern, str) and not fnmatch.filter(names, pattern.removeprefix("!"))
     ]

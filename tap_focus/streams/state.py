@@ -52,11 +52,9 @@ class CursorStateManager(StreamStateManager):
         return stored if isinstance(stored, str) and self.cursor else None
 
     def advance(self, cursor: str | None, **extra: t.Any) -> None:
-        """Move the bookmark after a page whose records have all been written.
+        """Move the bookmark after all records of a page have been written.
 
-        Args:
-            cursor: continues after the page; None leaves the bookmark at its place.
-            extra: further values to store in the bookmark.
+        None leaves the cursor unchanged. Further values are stored in the bookmark as well.
         """
         if cursor is not None:
             extra |= {"replication_key": REPLICATION_KEY, "replication_key_value": cursor}
@@ -72,7 +70,7 @@ class CursorStateManager(StreamStateManager):
 
 
 def validate_state(state: t.Any) -> dict[str, t.Any]:
-    """Return a state of this tap without the SDK's leftovers, or an empty one for a first run.
+    """Return a state of this tap without the SDK's own keys, or an empty one for a first run.
 
     Raises:
         ConfigValidationError: this tap never wrote such a state. Starting from the beginning could
@@ -87,29 +85,23 @@ def validate_state(state: t.Any) -> dict[str, t.Any]:
             "it has no bookmarks. From the output of `meltano state get`, pass singer_state only"
         )
     bookmarks = state.get("bookmarks")
-    if bookmarks is None:
-        return {}
-    if not isinstance(bookmarks, dict):
+    if not isinstance(bookmarks, (dict, type(None))):
         raise _invalid_state("bookmarks must be a JSON object")
     kept = {}
-    for stream, bookmark in bookmarks.items():
+    for stream, bookmark in (bookmarks or {}).items():
         if bookmark is None:
             continue
+        name = f"bookmarks.{stream!a:.80}"
         if not isinstance(bookmark, dict):
-            raise _invalid_state(f"bookmarks.{stream!a:.80} must be a JSON object")
-        cursor = bookmark.get("replication_key_value")
-        if bookmark.get("replication_key") == REPLICATION_KEY and not _is_cursor(cursor):
-            raise _invalid_state(f"bookmarks.{stream!a:.80}.replication_key_value must be a string")
+            raise _invalid_state(f"{name} must be a JSON object")
         kept[stream] = {k: v for k, v in bookmark.items() if k not in _SDK_KEYS}
+        cursor = bookmark.get("replication_key_value")
+        if cursor is not None and bookmark.get("replication_key") == REPLICATION_KEY:
+            try:
+                cursor.encode()  # as the request will do
+            except (AttributeError, UnicodeEncodeError):
+                raise _invalid_state(f"{name}.replication_key_value must be a string") from None
     return {**state, "bookmarks": kept}
-
-
-def _is_cursor(value: t.Any) -> bool:
-    """Return whether a value is null, or text that can be sent."""
-    try:
-        return value is None or (isinstance(value, str) and value.encode() is not None)
-    except UnicodeEncodeError:
-        return False
 
 
 def _invalid_state(reason: str) -> ConfigValidationError:
