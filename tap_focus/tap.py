@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import typing as t
-from functools import cached_property
 
-from dotenv import load_dotenv
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import TapCapabilities
@@ -45,24 +43,31 @@ class TapFocus(Tap):
         for capability in Tap.capabilities
         if capability != TapCapabilities.ACTIVATE_VERSION
     ]
-    message_writer_class = MessageWriter
     message_writer: MessageWriter
 
     def __init__(self, *, state: t.Any = None, **kwargs: t.Any) -> None:
-        """Create the tap; the arguments are those of the SDK's class.
-
-        Raises:
-            ConfigValidationError: a setting or the state is invalid.
-        """
         # Created first, since signals may arrive as soon as the SDK has set the handlers.
         self.message_writer = MessageWriter()
         super().__init__(state=validate_state(state), message_writer=self.message_writer, **kwargs)
 
     @override
     def discover_streams(self) -> list[FeedStream]:
-        client, writer = self._client, self.message_writer
+        # All streams share one client, and so one login. Without valid settings, as in discovery,
+        # none is used.
+        config, writer = self.config, self.message_writer
+        client = Client(
+            settings.base_url(config),
+            Credentials(
+                api_key=config.get("api_key", ""),
+                username=config.get("username", ""),
+                client_id=config.get("client_id", 0),
+            ),
+            request_timeout=config.get("request_timeout", 1),
+            max_retries=config.get("max_retries", 0),
+            user_agent=config.get("user_agent") or f"{self.name}/{self.plugin_version}",
+        )
         downloader = AudioDownloader(
-            client, self.config.get("media_path"), self.config.get("media_concurrency", 1)
+            client, config.get("media_path"), config.get("media_concurrency", 1)
         )
         return [
             RecordingsStream(self, client=client, writer=writer),
@@ -83,35 +88,13 @@ class TapFocus(Tap):
         self._deselect_dropped_streams()
         self._warn_of_unmatched_selection()
 
-    @cached_property
-    def _client(self) -> Client:
-        """The client, and so one login, that all streams of a run share.
-
-        Discovery creates it without any settings, and sends no request.
-        """
-        config = self.config
-        return Client(
-            settings.base_url(config),
-            Credentials(
-                api_key=config.get("api_key", ""),
-                username=config.get("username", ""),
-                client_id=config.get("client_id", 0),
-            ),
-            request_timeout=float(config.get("request_timeout", 1)),
-            max_retries=config.get("max_retries", 0),
-            user_agent=config.get("user_agent") or f"{self.name}/{self.plugin_version}",
-        )
-
     @property
     @override
     def _env_var_config(self) -> dict[str, t.Any]:
-        """Settings from the environment and from `.env` in the working directory.
-
-        The SDK searches `.env` upwards from its own package, and its error names no variable.
-        """
-        load_dotenv(".env")
-        prefix = self._env_var_prefix
-        config, errors = settings.from_environment(os.environ, prefix, self._settings_schema())
+        # The SDK would search for .env upwards from its own package, and its errors name no
+        # variable.
+        schema = self._settings_schema()
+        config, errors = settings.from_environment(os.environ, self._env_var_prefix, schema)
         if errors:
             raise ConfigValidationError("Invalid settings", errors=errors)
         return config
@@ -124,21 +107,20 @@ class TapFocus(Tap):
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Normalize and check the settings; the errors contain no secret.
-
-        Raises:
-            ConfigValidationError: a setting is invalid, and `raise_errors` is set.
-        """
+        """Normalize and check the settings; the errors contain no secret."""
         schema = self._settings_schema()
         for line in settings.unknown_settings(self._config, schema):
             self.logger.warning("%s", line)
         self._config = settings.normalize(self._config, schema)
         errors = settings.validate(self._config, schema, STREAM_NAMES)
         batch = self._config.get("batch_config")
-        if isinstance(batch, dict) and (error := validate_batch_config(batch)):
+        is_reported = any(error.startswith("batch_config") for error in errors)
+        if batch is not None and not is_reported and (error := validate_batch_config(batch)):
             errors.append(f"batch_config: {error}")
         if errors and raise_errors:
             raise ConfigValidationError("Invalid settings", errors=errors)
+        if errors:
+            self._config = {}  # discovery works without settings
         if self._config.get("region") and self._config.get("api_url"):
             self.logger.info("api_url takes precedence over region")
         return errors
