@@ -14,11 +14,7 @@ from pathlib import Path
 
 import click
 from dotenv import load_dotenv
-from singer_sdk.exceptions import (
-    ConfigValidationError,
-    MapExpressionError,
-    StreamMapConfigError,
-)
+from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
 from singer_sdk.singerlib import Catalog
 
 from tap_focus import errors
@@ -28,7 +24,6 @@ from tap_focus.tap import TapFocus
 
 logger = logging.getLogger("tap-focus")
 
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_LEVEL_VARIABLES = ("TAP_FOCUS_LOGLEVEL", "LOGLEVEL")
 LOG_CONFIG_VARIABLE = "SINGER_SDK_LOG_CONFIG"
 
@@ -120,7 +115,7 @@ def main() -> t.NoReturn:
 
 
 def _run() -> int:
-    """Run the command line; log an error in one line. Return the exit code."""
+    """Run the command line, log an error in one line, and return the exit code."""
     try:
         _check_logging()
         _get_command()()
@@ -150,10 +145,8 @@ def explain(error: Exception) -> tuple[int, str]:
         text = ": ".join(str(part) for part in parts if part)
     elif isinstance(cause, ModuleNotFoundError):
         text = f"The Python package {cause.name} is missing"
-    elif isinstance(cause, StreamMapConfigError):
-        text = f"stream_maps: {text}"
-    elif isinstance(cause, MapExpressionError):
-        if "expression for" not in text:
+    elif isinstance(cause, (MapExpressionError, StreamMapConfigError)):
+        if isinstance(cause, MapExpressionError) and "expression for" not in text:
             # The SDK's text contains the expression, in which there may be a salt.
             name = mapped_property(error.__traceback__) or "__filter__"
             text = f"the expression for {name} is invalid"
@@ -263,7 +256,7 @@ def _check_logging() -> None:
     if not variables:
         os.environ.pop("LOGLEVEL", None)  # the SDK fails on an empty one
     elif not isinstance(logging.getLevelName(os.environ[variables[0]].upper()), int):
-        error = f"{variables[0]}: must be one of {', '.join(LOG_LEVELS)}"
+        error = f"{variables[0]}: must be one of DEBUG, INFO, WARNING, ERROR or CRITICAL"
         raise ConfigValidationError("Invalid logging", errors=[error])
 
 

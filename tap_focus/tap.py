@@ -39,9 +39,7 @@ class TapFocus(Tap):
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = SCHEMA
     # A sync is always incremental, so no version of a table is ever complete.
     capabilities: t.ClassVar = [
-        capability
-        for capability in Tap.capabilities
-        if capability != TapCapabilities.ACTIVATE_VERSION
+        name for name in Tap.capabilities if name != TapCapabilities.ACTIVATE_VERSION
     ]
     message_writer: MessageWriter
 
@@ -127,10 +125,9 @@ class TapFocus(Tap):
 
     def _deselect_dropped_streams(self) -> None:
         """Deselect streams whose records stream maps drop: reading the feed would lose them."""
-        for stream in self.streams.values():
-            if stream.selected and all(
-                isinstance(stream_map, RemoveRecordTransform) for stream_map in stream.stream_maps
-            ):
+        # Only the maps of selected streams exist.
+        for stream in [stream for stream in self.streams.values() if stream.selected]:
+            if all(isinstance(one, RemoveRecordTransform) for one in stream.stream_maps):
                 self.logger.warning("Skipping %s: stream_maps drop all of its records", stream.name)
                 stream.selected = False
 
@@ -142,9 +139,8 @@ class TapFocus(Tap):
             for name, stream in self.streams.items():
                 unmatched += unmatched_rules(name, stream.effective_schema, stream.metadata)
         for rule in unmatched:
-            self.logger.warning(
-                "The selection %.200s matches no stream and no property", ascii(rule)
-            )
+            shown = ascii(rule)
+            self.logger.warning("The selection %.200s matches no stream and no property", shown)
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

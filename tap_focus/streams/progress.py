@@ -44,12 +44,15 @@ class Progress:
         now = time.monotonic()
         if now >= self._next_line:
             self._next_line = now + LOG_INTERVAL
-            self._logger.info("%s%s", self._so_far(now - self._started), self._feed_position())
+            self._log(self._so_far(now - self._started))
 
     def finish(self) -> None:
         """Log that the end of the feed is reached."""
-        total = self._total(time.monotonic() - self._started)
-        self._logger.info("Up to date: %s%s", total, self._feed_position())
+        self._log(f"Up to date: {self._total(time.monotonic() - self._started)}")
+
+    def _log(self, counts: str) -> None:
+        latest = f". Latest recording: {self._latest:%Y-%m-%d %H:%M}" if self._latest else ""
+        self._logger.info("%s%s", counts, latest)
 
     def _so_far(self, seconds: float) -> str:
         records = _counted(self._records, self._noun)
@@ -58,9 +61,6 @@ class Progress:
     def _total(self, seconds: float) -> str:
         records, pages = _counted(self._records, self._noun), _counted(self._pages, "page")
         return f"{records} in {pages}, {seconds:.1f} s"
-
-    def _feed_position(self) -> str:
-        return f". Latest recording: {self._latest:%Y-%m-%d %H:%M}" if self._latest else ""
 
 
 def _counted(number: int, noun: str) -> str:
@@ -96,11 +96,10 @@ class AudioProgress(Progress):
         return f"{self._counts(seconds)}, {_counted(self._pages, 'page')}, {seconds:.1f} s"
 
     def _counts(self, seconds: float) -> str:
-        rate = self._bytes / 1e6 / seconds
         counts = self._statuses
-        files, size = _counted(counts["downloaded"], "file"), _counted(self._bytes, "byte")
         return (
-            f"{files}, {size}, {rate:,.1f} MB/s, {counts['stored']:,} already stored, "
+            f"{_counted(counts['downloaded'], 'file')}, {_counted(self._bytes, 'byte')}, "
+            f"{self._bytes / 1e6 / seconds:,.1f} MB/s, {counts['stored']:,} already stored, "
             f"{counts['failed']:,} failed, {counts['not_permitted']:,} not permitted, "
             f"{counts['not_found']:,} not found"
         )
