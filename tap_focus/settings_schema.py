@@ -58,7 +58,7 @@ SCHEMA: dict[str, t.Any] = th.PropertiesList(
     ),
     _setting("sanitize_text", th.BooleanType(), default=False)(
         "Replace NUL characters and unpaired surrogates with U+FFFD. PostgreSQL cannot store them, "
-        "also not within JSON."
+        "not even within JSON."
     ),
     _setting("media_path", th.StringType(min_length=1))(
         "Where `recording_media` stores the audio: a local folder, or a URL such as "
