@@ -6,7 +6,7 @@ import io
 import json
 from contextlib import redirect_stdout
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 from tap_focus.api.page import decode_page
 from tap_focus.streams import schemas
 from tap_focus.streams.raw_records import can_write_raw
+from tap_focus.streams.record_parser import RecordParser
 from tap_focus.tap import TapFocus
-from tests.helpers.fake_focus import ACCOUNT, page
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.helpers.fake_focus import ACCOUNT, page, recording
 
 JSON = st.recursive(
     st.none()
@@ -41,13 +39,23 @@ RECORDING = st.builds(
 )
 
 
-def catalog_without_snippets() -> Any:
+def catalog_without(*path: str) -> Any:
+    """Return the catalog with a deselected property, of a column or within one."""
     catalog = TapFocus(config={**ACCOUNT, "region": "uk"}).catalog_dict
+    breadcrumb = [crumb for name in path for crumb in ("properties", name)]
     for stream in catalog["streams"]:
         for entry in stream["metadata"]:
-            if entry["breadcrumb"] == ["properties", "transcriptSnippet"]:
+            if entry["breadcrumb"] == breadcrumb:
                 entry["metadata"]["selected"] = False
     return catalog
+
+
+CATALOGS = [
+    None,
+    catalog_without("transcriptSnippet"),
+    catalog_without("additionalFields"),
+    catalog_without("endpoints", "person", "fullName"),
+]
 
 
 def make_stream(config: dict[str, Any] | None = None, catalog: Any = None) -> Any:
@@ -55,10 +63,13 @@ def make_stream(config: dict[str, Any] | None = None, catalog: Any = None) -> An
     return tap.streams["recordings"]
 
 
-def written_messages(stream: Any, body: bytes) -> list[dict[str, Any]]:
-    """Return the messages that the stream writes for one page, without the time."""
-    pages = [decode_page(body, 1), decode_page(page([], "end"), 2)]
-    stream._pages = lambda: iter(pages)
+def written_messages(stream: Any, *bodies: bytes) -> list[dict[str, Any]]:
+    """Return the messages that the stream writes for pages, without the time."""
+    # One after the other: the fields of a page change what the next one is compared with.
+    stream._pages = lambda: (
+        decode_page(body, number, stream.record_model)
+        for number, body in enumerate([*bodies, page([], "end")], start=1)
+    )
     output = io.BytesIO()
     with redirect_stdout(io.TextIOWrapper(output)) as out:
         stream.sync()
@@ -78,7 +89,7 @@ def written_messages(stream: Any, body: bytes) -> list[dict[str, Any]]:
     cursor=st.text(min_size=1).filter(lambda text: text.isprintable()),
     indent=st.sampled_from([None, 1]),
     ascii_only=st.booleans(),
-    catalog=st.sampled_from([None, catalog_without_snippets()]),
+    catalog=st.sampled_from(CATALOGS),
 )
 def test_raw_records_and_those_of_the_sdk_are_the_same(
     *,
@@ -94,12 +105,27 @@ def test_raw_records_and_those_of_the_sdk_are_the_same(
     assert raw._can_write_raw
     sdk.__dict__["_can_write_raw"] = False
 
-    assert written_messages(raw, body) == written_messages(sdk, body)
+    # The second time, the raw path knows the fields that have no column.
+    assert written_messages(raw, body, body) == written_messages(sdk, body, body)
 
 
-@pytest.mark.parametrize("catalog", [lambda: None, catalog_without_snippets])
-def test_records_are_written_raw_with_or_without_a_selection(catalog: Callable[[], Any]) -> None:
-    assert can_write_raw(make_stream(catalog=catalog()))
+@pytest.mark.parametrize("catalog", CATALOGS)
+@pytest.mark.parametrize("new", [{}, {"new": {"a": [1, None]}}])
+def test_the_usual_recordings_are_written_without_decoding_them(
+    monkeypatch: pytest.MonkeyPatch, new: dict[str, Any], catalog: Any
+) -> None:
+    stream = make_stream(catalog=catalog)
+    usual = page([recording(number, **new) for number in range(3)], "a")
+    expected = written_messages(stream, usual)
+    # From now on the stream knows the fields, and must not need the parser of single recordings.
+    monkeypatch.setattr(RecordParser, "parse", None)
+
+    assert written_messages(stream, usual) == expected
+
+
+@pytest.mark.parametrize("catalog", CATALOGS)
+def test_records_are_written_raw_with_or_without_a_selection(catalog: Any) -> None:
+    assert can_write_raw(make_stream(catalog=catalog))
 
 
 BATCH = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///nowhere"}}

@@ -210,6 +210,37 @@ def test_many_threads_share_one_login_after_a_rejection() -> None:
     assert len(session.requests) == 2
 
 
+def test_a_second_rejection_in_a_row_is_final() -> None:
+    session = FakeSession(token_response)
+    provider = make_provider(session)
+
+    assert provider.discard(provider.get())
+    assert not provider.discard(provider.get())
+    assert len(session.requests) == 2
+
+
+def test_a_rejection_after_an_accepted_request_is_not_final() -> None:
+    session = FakeSession(token_response)
+    provider = make_provider(session)
+    for _ in range(3):
+        assert provider.discard(provider.get())
+        provider.get()
+        provider.accept()
+
+    assert len(session.requests) == 4
+
+
+def test_a_token_that_was_already_replaced_is_rejected_without_consequences() -> None:
+    session = FakeSession(token_response)
+    provider = make_provider(session)
+    old = provider.get()
+    provider.discard(old)
+    new = provider.get()
+
+    assert provider.discard(old)
+    assert provider.get() is new
+
+
 def test_a_failed_login_is_not_repeated_for_the_threads_that_waited() -> None:
     def respond() -> LoginResponse:
         raise HTTPStatusError(401, "POST /authWithAPIKey")

@@ -15,10 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_focus.api import session
-from tap_focus.api.client import MIN_PAGE_LIMIT, Client, Credentials
+from tap_focus.api.client import (
+    MIN_BYTES_PER_SECOND,
+    MIN_PAGE_LIMIT,
+    AudioResponse,
+    Client,
+    Credentials,
+)
+from tap_focus.api.retry import RetryableError
 from tap_focus.errors import (
     APIError,
     CertificateError,
+    CursorRejectedError,
     HTTPStatusError,
     InvalidAudioError,
     InvalidResponseError,
@@ -31,6 +39,8 @@ from tap_focus.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tap_focus.api.page import Page
 
 URL = "https://focus.example.com/api"
@@ -152,6 +162,59 @@ def test_a_page_with_far_more_recordings_than_requested_is_rejected(client: Clie
         focus.get(CURSOR, json={**EMPTY_PAGE, "recordings": recordings[1:]})
 
         assert get_page(client).size == MIN_PAGE_LIMIT
+
+
+def test_a_page_may_have_twice_the_recordings_that_were_requested(client: Client) -> None:
+    recordings = [{"interactionId": number} for number in range(2 * MIN_PAGE_LIMIT)]
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, json={"token": "t"})
+        focus.get(CURSOR, json={**EMPTY_PAGE, "recordings": recordings})
+
+        assert get_page(client, page_size=MIN_PAGE_LIMIT).size == 2 * MIN_PAGE_LIMIT
+        with pytest.raises(ResponseTooLargeError):
+            get_page(client, page_size=MIN_PAGE_LIMIT - 1)
+
+
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_a_rejected_request_with_a_cursor_is_a_rejected_cursor(client: Client, status: int) -> None:
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, json={"token": "t"})
+        focus.get(CURSOR, status_code=status)
+        with pytest.raises(CursorRejectedError) as caught:
+            get_page(client, cursor="canary")
+        with pytest.raises(HTTPStatusError):
+            get_page(client, from_date="2025-01-01T00:00:00Z")
+
+    assert caught.value.status == status
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 403, 418])
+def test_other_statuses_do_not_blame_the_cursor(client: Client, status: int) -> None:
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, json={"token": "t"})
+        focus.get(CURSOR, status_code=status)
+        with pytest.raises(HTTPStatusError) as caught:
+            get_page(client, cursor="c")
+
+    assert caught.value.status == status
+
+
+def test_a_failed_login_does_not_blame_the_cursor(client: Client) -> None:
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, status_code=400)
+        with pytest.raises(LoginFailedError):
+            get_page(client, cursor="c")
+
+
+@pytest.mark.parametrize("body", [b"<html></html>", b'{"recordings": []}', b""])
+def test_an_invalid_page_is_requested_again(client: Client, body: bytes) -> None:
+    page = {"json": EMPTY_PAGE}
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, json={"token": "t"})
+        focus.get(CURSOR, [{"content": body}, {"content": body}, page])
+
+        assert get_page(client).cursor == "next"
 
 
 def test_a_certificate_that_cannot_be_verified_is_not_retried(client: Client) -> None:
@@ -308,6 +371,113 @@ def test_audio_is_requested_uncompressed(client: Client) -> None:
     assert audio.content_length == 5
     assert focus.request_history[-1].json() == {"thirdPartyId": "id|1"}
     assert focus.request_history[-1].headers["Accept-Encoding"] == "identity"
+
+
+class FakeResponse:
+    """A response of `Session.open` that is its own deadline, and keeps by how much it grows."""
+
+    def __init__(self, headers: dict[str, str], chunks: list[bytes] | None = None) -> None:
+        self.headers = {"Content-Type": "audio/mpeg", **headers}
+        self.deadline = self
+        self.extensions: list[float] = []
+        self._chunks = chunks or []
+
+    def extend(self, seconds: float) -> None:
+        self.extensions.append(seconds)
+
+    def iter_chunks(self) -> Iterator[bytes]:
+        yield from self._chunks
+
+
+def audio_of(response: Any) -> AudioResponse:
+    return AudioResponse(response)
+
+
+def test_a_download_gets_more_time_for_each_chunk() -> None:
+    chunks = [b"x" * MIN_BYTES_PER_SECOND * 2, b"x" * (MIN_BYTES_PER_SECOND // 2)]
+    response = FakeResponse({"Transfer-Encoding": "chunked"}, chunks)
+
+    assert [*audio_of(response).iter_chunks()] == chunks
+    assert response.extensions == [2, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("headers", "length"),
+    [
+        ({"Content-Length": "5"}, 5),
+        ({"Content-Length": "05"}, 5),
+        ({"Transfer-Encoding": "chunked"}, None),
+        ({"Transfer-Encoding": " Chunked ", "Content-Length": "7"}, None),
+        ({"Content-Length": "5", "Content-Encoding": "Identity"}, 5),
+    ],
+)
+def test_the_length_of_audio_is_announced_or_marked_by_chunks(
+    headers: dict[str, str], length: int | None
+) -> None:
+    assert audio_of(FakeResponse(headers)).content_length == length
+
+
+@pytest.mark.parametrize(
+    ("header", "content_type"),
+    [
+        ("audio/mpeg", "audio/mpeg"),
+        ("Audio/X-WAV; rate=8000", "audio/x-wav"),
+        ("video/mp4", "video/mp4"),
+        ("application/ogg", "application/ogg"),
+        ("application/octet-stream", "application/octet-stream"),
+        ("binary/octet-stream", "binary/octet-stream"),
+    ],
+)
+def test_audio_and_its_containers_are_accepted(header: str, content_type: str) -> None:
+    response = FakeResponse({"Content-Length": "5", "Content-Type": header})
+
+    assert audio_of(response).content_type == content_type
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "text/html", "application/json", "audio", "x-audio/mpeg", "video/x", "canary\xe9"],
+)
+def test_other_types_are_not_audio(header: str) -> None:
+    with pytest.raises(InvalidAudioError) as caught:
+        audio_of(FakeResponse({"Content-Length": "5", "Content-Type": header}))
+
+    assert str(caught.value).isascii()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, gzip"])
+def test_compressed_audio_is_invalid(encoding: str) -> None:
+    with pytest.raises(InvalidResponseError):
+        audio_of(FakeResponse({"Content-Length": "5", "Content-Encoding": encoding}))
+
+
+@pytest.mark.parametrize("chunks", [[b"four"], [b"si", b"xsix"], [b"five5", b"+"]])
+def test_audio_of_another_length_than_announced_is_downloaded_again(chunks: list[bytes]) -> None:
+    audio = audio_of(FakeResponse({"Content-Length": "5"}, chunks))
+
+    with pytest.raises(RetryableError):
+        list(audio.iter_chunks())
+
+
+@pytest.mark.parametrize("headers", [{"Transfer-Encoding": "chunked"}, {"Content-Length": "5"}])
+def test_audio_without_content_is_invalid(headers: dict[str, str]) -> None:
+    with pytest.raises(InvalidAudioError):
+        list(audio_of(FakeResponse(headers)).iter_chunks())
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_a_download_is_retried_by_the_policy_of_the_client(client: Client, status: int) -> None:
+    def download() -> None:
+        with client.open_audio("id"):
+            pass
+
+    with requests_mock.Mocker() as focus:
+        focus.post(LOGIN, json={"token": "t"})
+        audio = focus.post(AUDIO, status_code=status)
+        with pytest.raises(UnavailableError):
+            client.retry_audio(download)
+
+    assert audio.call_count == 3
 
 
 def test_a_rejected_token_is_replaced_once(client: Client) -> None:

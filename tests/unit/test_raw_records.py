@@ -256,7 +256,7 @@ stream_of = functools.cache(lambda name: STREAMS[name]())
 
 
 def new_parser(stream: Any) -> RecordParser:
-    """Build the stream forget the fields that earlier pages contained, and return its parser."""
+    """Return a parser that knows no field of earlier pages, in place of the stream's own."""
     stream.__dict__.pop("_parser", None)
     parser: RecordParser = stream._parser
     return parser

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import sys
+import threading
+from contextlib import suppress
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -115,6 +119,109 @@ def test_a_stop_ends_the_output_at_the_end_of_a_line(
 
     assert stopped.value.code == 128 + signum
     assert output.getvalue() in [b"line no\n" * count for count in range(1, 60)]
+
+
+def test_a_stop_between_two_writes_writes_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = redirect(monkeypatch)
+    writer = MessageWriter()
+    writer.write_lines(b"one\n", flush=True)
+    writer.stop(15)
+    with pytest.raises(SystemExit):
+        writer.write_lines(b"two\n", flush=True)
+
+    assert output.getvalue() == b"one\n"
+
+
+def test_a_run_that_is_not_stopped_continues(monkeypatch: pytest.MonkeyPatch) -> None:
+    redirect(monkeypatch)
+
+    MessageWriter().raise_if_stopping()
+
+
+def as_stdout(monkeypatch: pytest.MonkeyPatch, descriptor: int, *, buffered: bool) -> Any:
+    """Replace standard output by a descriptor, as `python` or `python -u` does."""
+    raw = open(descriptor, "wb", buffering=0)  # noqa: SIM115 - closed by the test
+    binary: Any = io.BufferedWriter(raw) if buffered else raw
+    file = io.TextIOWrapper(binary, write_through=not buffered)
+    monkeypatch.setattr(sys, "stdout", file)
+    return raw
+
+
+@pytest.mark.parametrize("buffered", [False, True])
+def test_a_pipe_that_does_not_block_gets_every_byte(
+    monkeypatch: pytest.MonkeyPatch, *, buffered: bool
+) -> None:
+    reader, descriptor = os.pipe()
+    os.set_blocking(descriptor, False)
+    lines = b"".join(b"line %d\n" % number for number in range(100_000))
+    received = []
+
+    def read() -> None:
+        while data := os.read(reader, 65536):
+            received.append(data)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    raw = as_stdout(monkeypatch, descriptor, buffered=buffered)
+    try:
+        MessageWriter().write_lines(lines, flush=True)
+    finally:
+        raw.close()
+        thread.join(30)
+        os.close(reader)
+
+    assert b"".join(received) == lines
+
+
+@pytest.mark.parametrize("buffered", [False, True])
+def test_a_reader_that_is_gone_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, *, buffered: bool
+) -> None:
+    reader, descriptor = os.pipe()
+    os.close(reader)
+    raw = as_stdout(monkeypatch, descriptor, buffered=buffered)
+    redirected = []
+    monkeypatch.setattr("tap_focus.streams.writer.redirect_stdout", lambda: redirected.append(1))
+    try:
+        with pytest.raises(OutputError) as caught:
+            MessageWriter().write_lines(b"{}\n", flush=True)
+    finally:
+        with suppress(OSError):
+            raw.close()
+
+    assert os.strerror(errno.EPIPE) in str(caught.value)
+    assert redirected == [1]
+
+
+def test_a_full_disk_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    output = redirect(monkeypatch)
+    monkeypatch.setattr(output, "before_write", fail)
+    monkeypatch.setattr("tap_focus.streams.writer.redirect_stdout", lambda: None)
+    with pytest.raises(OutputError) as caught:
+        MessageWriter().write_lines(b"{}\n", flush=True)
+
+    assert os.strerror(errno.ENOSPC) in str(caught.value)
+
+
+def test_lines_that_could_not_be_written_are_not_written_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise OSError(errno.EIO, "broken")
+
+    output = redirect(monkeypatch)
+    monkeypatch.setattr(output, "before_write", fail)
+    monkeypatch.setattr("tap_focus.streams.writer.redirect_stdout", lambda: None)
+    writer = MessageWriter()
+    with pytest.raises(OutputError):
+        writer.write_lines(b"{}\n", flush=True)
+    monkeypatch.setattr(output, "before_write", lambda: None)
+    writer.flush()
+
+    assert output.getvalue() == b""
 
 
 def test_a_closed_standard_output_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
