@@ -236,6 +236,34 @@ def test_the_last_of_several_fields_of_the_same_name_counts() -> None:
     assert record.additional == {"new": msgspec.Raw(b"2")}
 
 
+def test_a_field_that_occurs_twice_beside_an_unpaired_surrogate_is_no_reason_to_stop() -> None:
+    record = parser_for().parse(b'{"interactionId": 1, "n": 1, "a": "\\ud83d", "\\u006e": 2}')
+
+    assert record.columns["a"] == msgspec.Raw(b'"\\ud83d"')
+    assert record.additional == {"n": msgspec.Raw(b"2")}
+
+
+@pytest.mark.parametrize("value", ["[1e400]", "[[-1e999]]", '[{"a": 1e400}]'])
+def test_a_number_within_an_array_of_objects_takes_the_same_place_on_both_paths(
+    value: str,
+) -> None:
+    schema = {"type": ["array", "null"], "items": {"type": "object"}}
+    body = f'{{"recordings":[{{"interactionId":1,"a":{value}}}],"nextCursorId":"n"}}'.encode()
+    parser = parser_for(schema)
+    lines = b"".join(encode_page("s", decode_page(body, 1, parser.model), parser))
+    record = parser_for(schema).parse(decode_page(body, 1).texts[0])
+    column, additional = record.columns["a"], record.additional.get("a")
+
+    assert b'"a":%b,' % bytes(column) in lines
+    assert (b'"additionalFields":null' in lines) is (additional is None)
+
+
+def test_a_text_is_not_shortened_before_its_length_is_checked() -> None:
+    record = parse(parser_for({"type": "string", "maxLength": 11}), '":59.9999999x"')
+
+    assert bytes(record.columns["a"]) == b"null"
+
+
 def test_an_unpaired_surrogate_in_a_name_changes_no_value() -> None:
     record = parser_for().parse(b'{"interactionId": 1, "\\ud83d": [1.50, "\\ude00"], "a": "x"}')
 

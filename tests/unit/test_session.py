@@ -236,6 +236,15 @@ def test_a_proxy_without_tls_at_an_https_url_is_final(monkeypatch: pytest.Monkey
     assert "http://" in str(error)
 
 
+@pytest.mark.parametrize(
+    "url", ["gopher://proxy.example.com:1", "http://", "https://:0", "socks://127.0.0.1:1"]
+)
+def test_a_proxy_with_an_unusable_url_is_final(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", url)
+
+    assert isinstance(error_of(URL), ProxyError)
+
+
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
 def test_plain_http_never_uses_a_proxy(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     with serve(b"canary") as proxy, serve() as server:
