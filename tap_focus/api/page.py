@@ -68,7 +68,7 @@ class Page:
         matches_model: bool = False,
         is_complete: bool = False,
     ) -> None:
-        self.body = body
+        self.body = _on_one_line(body)
         self.number = number
         self.cursor: str = decoded.nextCursorId
         self.size = len(decoded.recordings)
@@ -142,8 +142,6 @@ def decode_page(body: bytes, number: int, model: RecordModel | None = None) -> P
         InvalidRecordingError: a recording is no object or has no integer `interactionId`.
     """
     body = body.removeprefix(codecs.BOM_UTF8)
-    # Line breaks are insignificant in JSON: within strings they are escaped.
-    body = body.replace(b"\n", b" ").replace(b"\r", b" ")
     decoded, is_complete = model.decode(body) if model else (None, False)
     if decoded:
         return Page(body, number, decoded, matches_model=True, is_complete=is_complete)
@@ -170,8 +168,13 @@ def _decode_with_surrogates(decodable: bytes, body: bytes, number: int) -> Page:
     page = decode_page(decodable, number)
     if any(character >= "\uf800" for character in page.cursor):
         raise InvalidResponseError(f"The cursor of page {number} of this run is not valid Unicode")
-    page._original = body  # noqa: SLF001 - this is the only other function that sets it
+    page._original = _on_one_line(body)  # noqa: SLF001 - this is the only other function that sets it
     return page
+
+
+def _on_one_line(body: bytes) -> bytes:
+    """Replace line breaks in valid JSON: they are between values, since strings escape them."""
+    return body.replace(b"\n", b" ").replace(b"\r", b" ")
 
 
 def _slices(original: bytes, body: bytes, texts: list[bytes]) -> t.Iterator[bytes]:

@@ -17,7 +17,7 @@ MAX_CURSOR_LENGTH = 4096
 """Longest cursor in characters. It is part of each record and of the next request's URL."""
 
 # .NET's DateTime.MaxValue, a usual "never", which msgspec would round up to the year 10000.
-_NET_MAXIMUM = (b":59.9999999", b":59.999999")
+_NET_MAXIMUM = (b"9999-12-31T23:59:59.9999999", b"9999-12-31T23:59:59.999999")
 
 Int64 = t.Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 

@@ -59,6 +59,8 @@ _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 _TLS_ALERT = r"\x15\x03"
 """How the start of a TLS alert looks in the text of `BadStatusLine`."""
 
+PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+
 RETRYABLE_EXCEPTIONS = (
     requests.RequestException,
     # Raised below requests when a response is closed.
@@ -154,6 +156,7 @@ class Session:
             APIError: a permanent failure.
         """
         self._check_ca_bundle()
+        self._check_proxy()
         request = f"{method} {path}"
         with time_limit(self._timeout * DEADLINE_FACTOR) as deadline:
             try:
@@ -182,6 +185,13 @@ class Session:
             except OSError as error:  # includes ssl.SSLError
                 raise CABundleError(" or ".join(CA_BUNDLE_VARIABLES)) from error
             self._ca_bundle_checked = True
+
+    def _check_proxy(self) -> None:
+        """Check the scheme: libraries report an unknown one as a broken connection, or not."""
+        proxy = select_proxy(self._base_url, self._session.proxies) or ""
+        scheme, has_scheme, _ = proxy.partition("://")
+        if has_scheme and scheme.lower() not in PROXY_SCHEMES:
+            raise ProxyError(_without_credentials(proxy), "its URL is not supported")
 
     def _translate(self, error: Exception) -> Exception:  # noqa: PLR0911 - one for each kind
         """Return the tap's exception for one of a library, whose text may contain the URL."""

@@ -34,7 +34,8 @@ def field_type(schema: Mapping[str, t.Any]) -> t.Any:
     """Return a type that accepts what a JSON schema admits; null is always accepted.
 
     Looks at the type, at the formats of dates and times, at `maxLength`, at the 64-bit range of
-    integers, and at the items of arrays of scalars. Every number must fit a double.
+    integers, and at the items of arrays of scalars. Every number must fit a double, except within
+    arrays of objects, whose elements are not checked.
     """
     kind = _field_type(schema)
     try:
@@ -59,12 +60,9 @@ def _field_type(schema: Mapping[str, t.Any]) -> t.Any:
 def shallow_type(schema: Mapping[str, t.Any]) -> t.Any:
     """Return a type that is cheaper to check than `field_type`, for values of the usual form.
 
-    It accepts every array of objects, unseen, and other objects to a small depth. A value that it
-    rejects may still be valid.
+    It accepts objects to a small depth only. A value that it rejects may still be valid.
     """
     kind = field_type(schema)
-    if kind == list[t.Any] | None:
-        return _Array | None
     if kind == dict[str, t.Any] | None:
         return dict[str, _NESTED] | None
     return _SHALLOW if kind is t.Any else kind
@@ -95,10 +93,10 @@ def _string_type(schema: Mapping[str, t.Any]) -> t.Any:
 def _array_type(schema: Mapping[str, t.Any]) -> t.Any:
     items = schema.get("items")
     if not isinstance(items, dict):
-        return list[t.Any]
+        return _Array
     kinds = items.get("type", ())
     has_nested_items = {"array", "object"} & {*([kinds] if isinstance(kinds, str) else kinds)}
-    return list[t.Any] if has_nested_items else list[field_type(items)]  # type: ignore[misc]
+    return _Array if has_nested_items else list[field_type(items)]  # type: ignore[misc]
 
 
 def _any_type(_: Mapping[str, t.Any]) -> t.Any:

@@ -9,7 +9,6 @@ from contextlib import suppress
 
 import msgspec
 
-from tap_focus.api.text import replace_surrogates
 from tap_focus.errors import InvalidRecordingError
 from tap_focus.streams.field_types import MAX_DEPTH, depth
 
@@ -39,19 +38,14 @@ def split_fields(text: bytes) -> Columns:
 
 def _split_with_surrogates(text: bytes) -> Iterator[tuple[str, msgspec.Raw]]:
     """Yield the fields of a recording with unpaired surrogates, which msgspec rejects."""
-    decodable = replace_surrogates(text)
-    position = 0
-    for value in _FIELDS.decode(decodable).values():
-        key = _KEY.match(text, position)
-        if not key:
-            raise ValueError
-        position = key.end() + len(memoryview(value))
-        if decodable[key.end() : position] != bytes(value):  # a name occurs twice
-            raise ValueError
-        yield json.loads(key[1]), msgspec.Raw(text[key.end() : position])
+    document, end = text.decode(), 0
+    while key := _KEY.match(document, end):
+        _, end = _SCANNER.raw_decode(document, key.end())
+        yield json.loads(key[1]), msgspec.Raw(document[key.end() : end].encode())
 
 
-_KEY = re.compile(rb'\s*[{,]\s*("(?:[^"\\]|\\.)*")\s*:\s*', re.DOTALL)
+_KEY = re.compile(r'\s*[{,]\s*("(?:[^"\\]|\\.)*")\s*:\s*', re.DOTALL)
+_SCANNER = json.JSONDecoder(parse_int=str, parse_float=str)  # accepts any number of digits
 
 
 def representable(value: msgspec.Raw) -> msgspec.Raw:

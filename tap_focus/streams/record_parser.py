@@ -44,7 +44,7 @@ MAX_NEW_FIELDS = 100
 """Most fields that are reported; a hostile feed must not flood the log."""
 
 # .NET's DateTime.MaxValue, a usual "never", which msgspec would round up to the year 10000.
-_MAX_FRACTION, _MAX_MICROSECONDS = b":59.9999999", b":59.999999"
+_MAX_FRACTION, _MAX_MICROSECONDS = b"9999-12-31T23:59:59.9999999", b"9999-12-31T23:59:59.999999"
 
 
 class NewField(enum.Enum):
@@ -206,6 +206,8 @@ class RecordParser:
                 return False
             except msgspec.DecodeError:  # an unpaired surrogate, or invalid
                 msgspec.convert(json.loads(text), self._types[name])
+            if has_long_integer(text):
+                json.loads(text)
         except DECODE_ERRORS:
             return False
         return not is_too_deep(text) or depth(decode_json(value)) <= MAX_DEPTH
