@@ -15,32 +15,21 @@ UNKNOWN_DAY = "0000/00/00"
 MAX_ID_DIGITS = 64
 """Longer ids are hashed, since file systems limit the length of a name to 255 bytes."""
 
-_EXTENSIONS = {
-    "audio/mpeg": "mp3",
-    "audio/mp3": "mp3",
-    "audio/wav": "wav",
-    "audio/wave": "wav",
-    "audio/x-wav": "wav",
-    "audio/vnd.wave": "wav",
-    "audio/mp4": "m4a",
-    "audio/x-m4a": "m4a",
-    "audio/aac": "aac",
-    "audio/ogg": "ogg",
-    "audio/opus": "opus",
-    "audio/flac": "flac",
-    "audio/webm": "webm",
-    "audio/amr": "amr",
-    "video/mp4": "mp4",
-    "video/webm": "webm",
-    "application/ogg": "ogg",
-    "application/octet-stream": "bin",
-    "binary/octet-stream": "bin",  # the default of S3
-}
-_OTHER_EXTENSION = "audio"
+# Content types by extension. The first one describes a file that is stored already.
 _CONTENT_TYPES = {
-    extension: content_type for content_type, extension in reversed(_EXTENSIONS.items())
+    "mp3": ("audio/mpeg", "audio/mp3"),
+    "wav": ("audio/wav", "audio/wave", "audio/x-wav", "audio/vnd.wave"),
+    "m4a": ("audio/mp4", "audio/x-m4a"),
+    "aac": ("audio/aac",),
+    "ogg": ("audio/ogg", "application/ogg"),
+    "opus": ("audio/opus",),
+    "flac": ("audio/flac",),
+    "webm": ("audio/webm", "video/webm"),
+    "amr": ("audio/amr",),
+    "mp4": ("video/mp4",),
+    "bin": ("application/octet-stream", "binary/octet-stream"),  # the latter: default of S3
 }
-_DEFAULT_CONTENT_TYPE = "application/octet-stream"
+_EXTENSIONS = {name: extension for extension, names in _CONTENT_TYPES.items() for name in names}
 
 # RFC 3339. The offset may be missing, since Focus documents the field as UTC.
 _DATE_TIME = re.compile(
@@ -50,13 +39,7 @@ _DATE_TIME = re.compile(
 
 
 def file_stem(interaction_id: int, start: object) -> str:
-    """Return the path of a recording's file in the archive, without the extension.
-
-    Args:
-        interaction_id: the recording's `interactionId`.
-        start: the recording's `startDatetimeUTC`, of any type. An invalid start gives the folder
-            `0000/00/00`.
-    """
+    """Return the path of a recording's file in the archive, without the extension."""
     name = str(interaction_id)
     if len(name) > MAX_ID_DIGITS:
         name = hashlib.sha256(name.encode()).hexdigest()
@@ -65,12 +48,12 @@ def file_stem(interaction_id: int, start: object) -> str:
 
 def extension_for(content_type: str) -> str:
     """Return the file extension for a content type, without the dot."""
-    return _EXTENSIONS.get(content_type, _OTHER_EXTENSION)
+    return _EXTENSIONS.get(content_type, "audio")
 
 
 def content_type_of(path: str) -> str:
     """Return the content type for a file's extension."""
-    return _CONTENT_TYPES.get(path.rpartition(".")[2], _DEFAULT_CONTENT_TYPE)
+    return _CONTENT_TYPES.get(path.rpartition(".")[2], _CONTENT_TYPES["bin"])[0]
 
 
 def path_from_uri(uri: str) -> str:
@@ -82,13 +65,10 @@ def path_from_uri(uri: str) -> str:
 
 
 def parse_date_time(value: object) -> datetime | None:
-    """Parse an RFC 3339 date-time and drop fractions of a second.
+    """Parse an RFC 3339 date-time without fractions of a second; None if it is invalid.
 
-    Python 3.10's `fromisoformat` does not know `Z`, and msgspec rounds the seventh digit up, which
-    can change the day.
-
-    Returns:
-        A date-time, naive if the text has no offset, or None if the value is invalid.
+    The result is naive if the text has no offset. Python 3.10's `fromisoformat` does not know `Z`,
+    and msgspec rounds the seventh digit up, which can change the day.
     """
     match = _DATE_TIME.fullmatch(value) if isinstance(value, str) else None
     if not match:
@@ -102,11 +82,9 @@ def parse_date_time(value: object) -> datetime | None:
 
 def _day(start: object) -> str:
     moment = parse_date_time(start)
-    if moment is None:
-        return UNKNOWN_DAY
-    if moment.tzinfo:
-        try:
+    try:
+        if moment and moment.tzinfo:
             moment = moment.astimezone(timezone.utc)
-        except OverflowError:
-            return UNKNOWN_DAY
-    return f"{moment.year:04}/{moment.month:02}/{moment.day:02}"
+    except OverflowError:  # the UTC day is outside the years 1 to 9999
+        moment = None
+    return f"{moment.year:04}/{moment.month:02}/{moment.day:02}" if moment else UNKNOWN_DAY
