@@ -6,26 +6,18 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from typing_extensions import override
-
 _PATTERN = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One machine's share of the recordings.
+    """One machine's share of the recordings: number `index`, from 1 to `count`."""
 
-    Attributes:
-        index: number of the shard, from 1 to `count`.
-        count: number of shards.
-    """
+    index: int
+    count: int
 
-    index: int = 1
-    count: int = 1
-
-    @override
     def __str__(self) -> str:
-        """Return the shard as the setting spells it: `index/count`."""
+        """Return the shard as the setting spells it."""
         return f"{self.index}/{self.count}"
 
     def contains(self, interaction_id: int) -> bool:
@@ -39,14 +31,7 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """Parse the setting `media_shard`.
-
-    Args:
-        text: `k/n`, such as `2/3` for the second of three shards.
-
-    Raises:
-        ValueError: the text is not `k/n` with 1 ≤ k ≤ n.
-    """
+    """Parse `k/n`, such as `2/3` for the second of three shards; ValueError if it is invalid."""
     if match := _PATTERN.fullmatch(text):
         index, count = map(int, match.groups())
         if 1 <= index <= count:
