@@ -7,17 +7,16 @@ import logging
 import re
 import time
 import typing as t
-from collections import OrderedDict
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Lock
+from uuid import uuid4
 
 from fsspec import get_filesystem_class
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from tap_focus.archive.pending_file import LocalPendingFile, ObjectPendingFile, PendingFile
 from tap_focus.errors import StorageError
 
 if t.TYPE_CHECKING:
@@ -49,10 +48,14 @@ STALE_PARTIAL_SECONDS = 24 * 60 * 60
 
 READ_SIZE = 1024 * 1024
 BLOCK_SIZE = 8 * 1024 * 1024
-"""Bytes of one read request to object storage."""
+"""Bytes of one read request to object storage, and of one part of an upload.
+
+S3 requires parts of at least 5 MiB.
+"""
 
 MAX_CACHED_FOLDERS = 64
 
+_OPEN, _READ, _WRITE = "open media_path", "read media_path", "write to media_path"
 _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(//)?")
 
 
@@ -65,53 +68,42 @@ class StoredFile(t.NamedTuple):
 
 
 def check_media_path(url: str) -> None:
-    """Check that the protocol of a URL is supported, without access to the store.
-
-    Args:
-        url: a local folder or a URL such as `s3://bucket/folder`.
+    """Check a local folder or a URL such as `s3://bucket/folder`, without access to it.
 
     Raises:
         StorageError: the protocol is not supported, or its Python package is not installed.
     """
-    action = "open media_path"
     if "::" in url:
-        raise StorageError(action, "URLs chained with :: are not supported")
+        raise StorageError(_OPEN, "URLs chained with :: are not supported")
     match = _PROTOCOL.match(url)
     if not match:
         return
     protocol = match.group()  # also `s3:` of `s3:/bucket`, which fsspec takes as a local folder
     if protocol not in PACKAGE_EXTRAS:
-        supported = ", ".join(PACKAGE_EXTRAS)
-        raise StorageError(
-            action, f"{protocol:.40} is not supported, only local folders, {supported}"
-        )
+        reason = f"{protocol:.40} is not supported, only local folders, {', '.join(PACKAGE_EXTRAS)}"
+        raise StorageError(_OPEN, reason)
     try:
         get_filesystem_class(protocol.removesuffix("://"))
     except (ImportError, ValueError):  # ValueError: the package itself registers the protocol
         extra = PACKAGE_EXTRAS[protocol]
-        raise StorageError(
-            action, f"{protocol} needs a package that is not installed (extra: {extra})"
-        ) from None
+        reason = f"{protocol} needs a package that is not installed (extra: {extra})"
+        raise StorageError(_OPEN, reason) from None
 
 
 class AudioStore:
-    """Complete files in one folder or bucket. Threads may share a store."""
+    """Complete files in one folder or bucket. Threads may share a store.
+
+    Nothing is written before `prepare` or `write`. All methods raise StorageError if the storage
+    fails. Paths are relative to the store.
+    """
 
     def __init__(self, url: str) -> None:
-        """Open a store without writing to it.
-
-        Args:
-            url: a local folder or a URL such as `s3://bucket/folder`.
-
-        Raises:
-            StorageError: the protocol is not supported, or the storage cannot be reached.
-        """
         check_media_path(url)
-        with _storage_errors("open media_path"):
+        with _storage_errors(_OPEN):
             self._fs, self._root = url_to_fs(url)
         self._is_local = isinstance(self._fs, LocalFileSystem)
-        self._partial_folder = f"{self._root}/{PARTIAL_FOLDER}"
-        self._folders: OrderedDict[str, dict[str, str]] = OrderedDict()
+        self._partial_folder = Path(self._root, PARTIAL_FOLDER)
+        self._folders: dict[str, dict[str, str]] = {}
         self._lock = Lock()
 
     def prepare(self) -> None:
@@ -119,18 +111,14 @@ class AudioStore:
 
         Recent partial files may belong to a concurrent run. Object storage is not checked, since
         that takes an upload. Its unfinished uploads are removed by the bucket's lifecycle rules.
-
-        Raises:
-            StorageError: the folder cannot be written.
         """
         if not self._is_local:
             return
-        with _storage_errors("write to media_path"):
-            folder = Path(self._partial_folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=folder):
+        with _storage_errors(_WRITE):
+            self._partial_folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self._partial_folder):
                 oldest = time.time() - STALE_PARTIAL_SECONDS
-            for partial in folder.iterdir():
+            for partial in self._partial_folder.iterdir():
                 with suppress(FileNotFoundError):  # a concurrent run has removed or renamed it
                     if partial.stat().st_mtime < oldest:
                         partial.unlink()
@@ -140,30 +128,18 @@ class AudioStore:
         return str(self._fs.unstrip_protocol(f"{self._root}/{path}"))
 
     def find(self, stem: str) -> StoredFile | None:
-        """Return a recording's file, or None if it is not stored.
+        """Return the file with a path without extension, or None if it is not stored.
 
         The whole file is read to compute its hash. An empty file counts as missing.
-
-        Args:
-            stem: path within the store, without the extension.
-
-        Raises:
-            StorageError: the folder or the file cannot be read.
         """
         folder, _, name = stem.rpartition("/")
-        with _storage_errors("read media_path"):
+        with _storage_errors(_READ):
             path = self._list_folder(folder).get(name)
-        if path is None:
-            return None
-        file = self.checksum(path)
-        return file if file.size else None
+        file = self.checksum(path) if path else None
+        return file if file and file.size else None
 
     def checksum(self, path: str) -> StoredFile:
-        """Read a file and return its size and hash.
-
-        Raises:
-            StorageError: the file cannot be read.
-        """
+        """Read a file to compute its size and hash."""
         digest, size = hashlib.sha256(), 0
         options = {} if self._is_local else {"block_size": BLOCK_SIZE}
         with (
@@ -176,27 +152,22 @@ class AudioStore:
         return StoredFile(path, size, digest.hexdigest())
 
     def write(self, path: str, chunks: Iterable[bytes]) -> StoredFile:
-        """Write a complete file, or nothing.
-
-        Args:
-            path: path within the store.
-            chunks: the content. If the iteration raises, the file is discarded and the exception
-                passes through.
-
-        Raises:
-            StorageError: the storage cannot be written.
-        """
+        """Write a complete file, or nothing if the iteration over the chunks raises."""
         digest, size = hashlib.sha256(), 0
-        action = "write to media_path"
-        with _storage_errors(action):
-            file = self._create(path)
+        final = f"{self._root}/{path}"
+        file: _LocalFile | _ObjectFile
+        with _storage_errors(_WRITE):
+            if self._is_local:
+                file = _LocalFile(self._partial_folder, final)
+            else:
+                file = _ObjectFile(self._fs, final)
         try:
             for chunk in chunks:
-                with _storage_errors(action):
+                with _storage_errors(_WRITE):
                     file.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)
-            with _storage_errors(action):
+            with _storage_errors(_WRITE):
                 file.commit()
         except BaseException:
             _discard(file)
@@ -208,27 +179,16 @@ class AudioStore:
         return StoredFile(path, size, digest.hexdigest())
 
     def list_files(self) -> Iterator[tuple[str, int]]:
-        """Yield path and size in bytes of each complete file.
-
-        Raises:
-            StorageError: the store does not exist or cannot be read.
-        """
-        action = "read media_path"
-        with _storage_errors(action):
+        """Yield path and size in bytes of each complete file."""
+        with _storage_errors(_READ):
             exists = self._fs.exists(self._root)
             files = self._fs.find(self._root, detail=True) if exists else {}
         if not exists:
-            raise StorageError(action, "it does not exist")
+            raise StorageError(_READ, "it does not exist")
         for full_path, info in files.items():
             path = full_path[len(self._root) :].lstrip("/")
             if not path.startswith(f"{PARTIAL_FOLDER}/"):
                 yield path, info["size"]
-
-    def _create(self, path: str) -> PendingFile:
-        final = f"{self._root}/{path}"
-        if self._is_local:
-            return LocalPendingFile(self._partial_folder, final)
-        return ObjectPendingFile(self._fs, final)
 
     def _list_folder(self, folder: str) -> dict[str, str]:
         """Return the paths of a folder's files by name without extension, from a cache."""
@@ -238,19 +198,60 @@ class AudioStore:
                     entries = self._fs.ls(f"{self._root}/{folder}", detail=True, refresh=True)
                 except FileNotFoundError:
                     entries = []
-                paths = [entry["name"] for entry in entries if entry["type"] == "file"]
-                names = [path.rpartition("/")[2] for path in paths]
+                files = [entry["name"] for entry in entries if entry["type"] == "file"]
+                names = [file.rpartition("/")[2] for file in files]
                 self._folders[folder] = {_stem(name): f"{folder}/{name}" for name in names}
                 if len(self._folders) > MAX_CACHED_FOLDERS:
-                    self._folders.popitem(last=False)
+                    del self._folders[next(iter(self._folders))]  # the oldest
             return self._folders[folder]
+
+
+class _LocalFile:
+    """A file under a random name on the same file system, renamed on commit."""
+
+    def __init__(self, partial_folder: Path, final: str) -> None:
+        self._partial = partial_folder / uuid4().hex
+        self._final = Path(final)
+        self._file = self._partial.open("wb")
+        self.write = self._file.write
+
+    def commit(self) -> None:
+        self._file.close()
+        self._final.parent.mkdir(parents=True, exist_ok=True)
+        self._partial.replace(self._final)
+
+    def discard(self) -> None:
+        with suppress(OSError):  # close() flushes, which fails again on a full disk
+            self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+
+class _ObjectFile:
+    """An upload to object storage, part by part. The object exists only after commit."""
+
+    def __init__(self, filesystem: t.Any, final: str) -> None:
+        self._file = filesystem.open(final, "wb", autocommit=False, block_size=BLOCK_SIZE)
+        # fsspec keeps a reference to each such file for a transaction, which is not used here.
+        filesystem.transaction.files.clear()
+        self.write = self._file.write
+
+    def commit(self) -> None:
+        self._file.close()
+        self._file.commit()
+
+    def discard(self) -> None:
+        try:
+            self._file.discard()
+        finally:
+            # Otherwise the file's destructor would close it and upload the incomplete content.
+            self._file.closed = True
 
 
 def _stem(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _discard(file: PendingFile) -> None:
+def _discard(file: _LocalFile | _ObjectFile) -> None:
     """Discard a file while another exception is raised, which must not be replaced."""
     try:
         file.discard()
