@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import typing as t
-from functools import cached_property, partial
+from concurrent.futures import Future, wait
+from queue import SimpleQueue
+from threading import Thread
 
 from tap_focus.api.record_model import KEY
 from tap_focus.archive.manifest import MAX_COPIED_LENGTH, build_row
 from tap_focus.archive.naming import content_type_of, extension_for, file_stem
-from tap_focus.archive.pool import DaemonThreadPool, wait_for
 from tap_focus.archive.store import AudioStore, StoredFile
 from tap_focus.errors import (
     HTTPStatusError,
@@ -20,7 +21,7 @@ from tap_focus.errors import (
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_focus.api.client import Client
 
@@ -29,21 +30,19 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("tap-focus.media")
 
+POLL_INTERVAL = 0.2
+"""Seconds between two calls of `on_wait`. A signal is handled within this time."""
+
 _UNAUTHORIZED = 401
-_FORBIDDEN = 403
-_STATUSES = {_FORBIDDEN: "not_permitted", 404: "not_found", 410: "not_found"}
+_STATUSES = {403: "not_permitted", 404: "not_found", 410: "not_found"}
 """Manifest status for an HTTP status. Other HTTP statuses give `failed`."""
 
 
 class DownloadResult(t.NamedTuple):
-    """The result for one recording.
+    """A recording as Focus sent it, and its row in the manifest, without `nextCursorId`.
 
-    Attributes:
-        recording: the recording as Focus sent it.
-        row: its row in the manifest, without `nextCursorId`.
-        requested: whether the audio was requested for this entry. False if the file was already
-            stored, if there is no audio to request, or if the recording occurs again later in the
-            page.
+    `requested` is false if the file was already stored, if there is no audio to request, or if the
+    recording occurs again later in the page.
     """
 
     recording: Recording
@@ -57,67 +56,72 @@ class DownloadResult(t.NamedTuple):
 
 
 class AudioDownloader:
-    """Downloads audio from Focus into a store, several files at once."""
+    """Downloads audio from Focus into a store, `concurrency` files at once."""
+
+    _store: AudioStore
 
     def __init__(self, client: Client, media_path: str | None, concurrency: int) -> None:
-        """Create a downloader without side effects.
-
-        Args:
-            client: the client of the Focus API.
-            media_path: a local folder or a URL such as `s3://bucket/folder`; None if not set.
-            concurrency: number of downloads at once.
-        """
         self._client = client
         self._media_path = media_path
         self._concurrency = concurrency
+        self._queue: SimpleQueue[tuple[Future[DownloadResult], Recording]] = SimpleQueue()
         self._has_warned = False
 
     def open(self) -> None:
-        """Open the store, check that it can be written, and remove stale partial files.
+        """Open the store, remove its stale partial files, and start the threads.
 
         Raises:
             StorageError: `media_path` is not set, not supported, or cannot be written.
         """
+        if self._media_path is None:
+            raise StorageError("open media_path", "it is not set")
+        self._store = AudioStore(self._media_path)
         self._store.prepare()
+        # The threads of a ThreadPoolExecutor are joined when the process exits, so a stopped run
+        # would wait for its downloads. Daemon threads are not joined.
+        for number in range(self._concurrency):
+            Thread(target=self._work, name=f"download-{number}", daemon=True).start()
 
     def download_all(
-        self, recordings: Iterable[Recording], *, on_wait: Callable[[], None]
+        self, recordings: Sequence[Recording], *, on_wait: Callable[[], None]
     ) -> Iterator[DownloadResult]:
-        """Download the audio of a page of recordings.
+        """Download the audio of a page of recordings and yield their results in the same order.
 
         A recording that occurs several times is requested once, with the fields of its last entry.
-
-        Args:
-            recordings: with `interactionId`, `thirdPartyId`, `startDatetimeUTC`, `type` and
-                `mediaAccessStatus`.
-            on_wait: called several times a second while a download is waited for. It may raise
-                to stop.
-
-        Yields:
-            One result for each recording, in the order of the recordings.
+        `on_wait` is called several times a second while a download is waited for. It may raise to
+        stop.
 
         Raises:
             StorageError: the store cannot be read or written.
             APIError: an error that is not specific to one recording, such as a failed login.
         """
-        recordings = list(recordings)
         latest = {recording[KEY]: recording for recording in recordings}
-        futures = {
-            key: self._pool.submit(partial(self.download, recording))
-            for key, recording in latest.items()
-        }
+        futures: dict[int, Future[DownloadResult]] = {key: Future() for key in latest}
+        for key, recording in latest.items():
+            self._queue.put((futures[key], recording))
         for recording in recordings:
-            key = recording[KEY]
-            result = wait_for(futures[key], on_wait)
+            future = futures[recording[KEY]]
+            on_wait()
+            while not future.done():
+                wait([future], timeout=POLL_INTERVAL)
+                on_wait()
+            result = future.result()
             self._warn_if_forbidden(result)
-            yield result if recording is latest[key] else result._replace(requested=False)
+            is_latest = recording is latest[recording[KEY]]
+            yield result if is_latest else result._replace(requested=False)
+
+    def _work(self) -> None:
+        while True:
+            future, recording = self._queue.get()
+            try:
+                future.set_result(self.download(recording))
+            except BaseException as error:  # noqa: BLE001 - download_all raises it
+                future.set_exception(error)
 
     def download(self, recording: Recording) -> DownloadResult:
         """Download the audio of one recording, unless it is stored already.
 
-        Raises:
-            StorageError: the store cannot be read or written.
-            APIError: an error that is not specific to this recording.
+        Raises the same errors as `download_all`.
         """
         stem = file_stem(recording[KEY], recording.get("startDatetimeUTC"))
         access = recording.get("mediaAccessStatus")
@@ -145,7 +149,7 @@ class AudioDownloader:
                 return self._store.write(path, audio.iter_chunks()), audio.content_type
 
         try:
-            file, content_type = self._client.retry_audio(attempt)
+            return self._stored_row(recording, *self._client.retry_audio(attempt))
         except (InvalidAudioError, InvalidResponseError, UnavailableError) as error:
             return build_row(recording, "failed", error=error.reason)
         except HTTPStatusError as error:
@@ -153,15 +157,15 @@ class AudioDownloader:
                 raise
             status = _STATUSES.get(error.status, "failed")
             return build_row(recording, status, error=f"Focus returned status {error.status}")
-        return self._stored_row(recording, file, content_type)
 
     def _stored_row(self, recording: Recording, file: StoredFile, content_type: str) -> Row:
         return build_row(
             recording,
             "stored",
-            file=file,
             uri=self._store.uri(file.path),
-            content_type=content_type,
+            contentType=content_type,
+            sizeInBytes=file.size,
+            sha256=file.sha256,
         )
 
     def _warn_if_forbidden(self, result: DownloadResult) -> None:
@@ -174,13 +178,3 @@ class AudioDownloader:
                 "Recording.Play. Recordings with status not_permitted are not requested again "
                 "until Focus updates them or recording_media starts with fresh state"
             )
-
-    @cached_property
-    def _store(self) -> AudioStore:
-        if self._media_path is None:
-            raise StorageError("open media_path", "it is not set")
-        return AudioStore(self._media_path)
-
-    @cached_property
-    def _pool(self) -> DaemonThreadPool:
-        return DaemonThreadPool(self._concurrency, "download")

@@ -14,8 +14,6 @@ from tap_focus.archive.naming import parse_date_time
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tap_focus.archive.store import StoredFile
-
 MAX_COPIED_LENGTH = 4096
 """Longest text that a row and the bookmark copy from a recording, in characters."""
 
@@ -33,25 +31,13 @@ class StoredRow(msgspec.Struct):
     sha256: str
 
 
-def build_row(  # noqa: PLR0913 - one argument for each group of columns
-    recording: Mapping[str, t.Any],
-    status: str,
-    *,
-    error: str | None = None,
-    file: StoredFile | None = None,
-    uri: str | None = None,
-    content_type: str | None = None,
+def build_row(
+    recording: Mapping[str, t.Any], status: str, *, error: str | None = None, **file: t.Any
 ) -> dict[str, t.Any]:
     """Return a recording's row, without `nextCursorId`.
 
-    Args:
-        recording: the recording as Focus sent it. A field that does not fit its column becomes
-            null.
-        status: `stored`, `not_permitted`, `not_found` or `failed`.
-        error: the reason why there is no file.
-        file: the stored file.
-        uri: the file's URI.
-        content_type: the file's content type.
+    A field of the recording that does not fit its column becomes null. `file` contains the columns
+    `uri`, `contentType`, `sizeInBytes` and `sha256`; without a file they are null.
     """
     start = recording.get("startDatetimeUTC")
     return {
@@ -59,10 +45,8 @@ def build_row(  # noqa: PLR0913 - one argument for each group of columns
         "thirdPartyId": _text_or_none(recording.get("thirdPartyId")),
         "startDatetimeUTC": start if parse_date_time(start) else None,
         "type": _text_or_none(recording.get("type")),
-        "uri": uri,
-        "contentType": content_type,
-        "sizeInBytes": file.size if file else None,
-        "sha256": file.sha256 if file else None,
+        **dict.fromkeys(("uri", "contentType", "sizeInBytes", "sha256")),
+        **file,
         "fetchedAt": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         "status": status,
         "error": error,
@@ -72,9 +56,8 @@ def build_row(  # noqa: PLR0913 - one argument for each group of columns
 def read_manifest(lines: Iterable[bytes]) -> list[StoredRow | None]:
     """Return the last row of each recording, or None for a recording without a file.
 
-    Args:
-        lines: JSON, either one row a line or Singer messages. Other messages are ignored, as are
-            records of the stream `recordings`.
+    The lines are rows in JSON, or Singer messages. Other messages than rows are ignored, as are
+    records of the stream `recordings`.
 
     Raises:
         ValueError: a line is not a row of the manifest.
