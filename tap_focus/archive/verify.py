@@ -90,45 +90,36 @@ def verify(
 def _read_rows(lines: Iterable[bytes]) -> list[StoredRow | None]:
     try:
         rows = read_manifest(lines)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="MANIFEST") from None
-    except OSError as error:
-        raise click.BadParameter(
-            f"cannot be read: {error.strerror}", param_hint="MANIFEST"
-        ) from None
-    if not rows:  # probably the query failed, and with --one-way everything would seem to be ok
-        raise click.BadParameter("it has no row of recording_media", param_hint="MANIFEST")
-    return rows
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+    else:
+        if rows:
+            return rows
+        # Probably the query failed. With --one-way, everything would seem to be ok.
+        reason = "it has no row of recording_media"
+    raise click.BadParameter(reason, param_hint="MANIFEST")
 
 
 def _compare(
     store: AudioStore, rows: Iterable[StoredRow | None], *, size_only: bool, one_way: bool
 ) -> Iterator[Finding]:
     sizes = dict(store.list_files())
-    for row in rows:
-        if row is None:
-            continue
+    for row in filter(None, rows):
         path = path_from_uri(row.uri)
         size = sizes.pop(path, None)
         if size is None:
             yield Finding("missing", path)
         elif size != row.sizeInBytes:
             yield Finding("size-mismatch", path, f": {size:,} bytes instead of {row.sizeInBytes:,}")
-        elif size_only:
-            yield Finding("ok", path)
         else:
-            yield _compare_content(store, path, row.sha256)
+            try:
+                is_ok = size_only or store.checksum(path).sha256 == row.sha256
+            except StorageError as error:
+                yield Finding("unreadable", path, f": {_printable(error.reason)}")
+            else:
+                yield Finding("ok" if is_ok else "checksum-mismatch", path)
     if not one_way:
-        for path in sizes:
-            yield Finding("unexpected", path)
-
-
-def _compare_content(store: AudioStore, path: str, sha256: str) -> Finding:
-    try:
-        is_equal = store.checksum(path).sha256 == sha256
-    except StorageError as error:
-        return Finding("unreadable", path, f": {_printable(error.reason)}")
-    return Finding("ok" if is_equal else "checksum-mismatch", path)
+        yield from (Finding("unexpected", path) for path in sizes)
 
 
 def _printable(text: str) -> str:
