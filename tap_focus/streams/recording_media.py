@@ -18,7 +18,7 @@ from tap_focus.streams.base import FeedStream
 from tap_focus.streams.progress import AudioProgress
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from singer_sdk import Tap
 
@@ -58,26 +58,22 @@ class RecordingMediaStream(FeedStream):
         """Open the archive and retry the downloads that failed in earlier runs.
 
         Raises:
-            ConfigValidationError: a setting is invalid or does not match the state.
+            ConfigValidationError: a setting is missing or does not match the state.
             StorageError: the archive cannot be written.
         """
         self._check_settings()
         self._downloader.open()
-        failed = self.state_manager.failed
-        if not failed:
-            return
-        self._failed = {entry[KEY]: entry for entry in failed}
-        self.logger.info("Retrying %d downloads that failed in earlier runs", len(failed))
-        recordings = [{**entry, "mediaAccessStatus": "Permitted"} for entry in failed]
-        yield from self._download(recordings, self.state_manager.cursor)
-        self._page_written(None)
+        if failed := self.state_manager.failed:
+            self._failed = {entry[KEY]: entry for entry in failed}
+            self.logger.info("Retrying %d downloads that failed in earlier runs", len(failed))
+            recordings = [{**entry, "mediaAccessStatus": "Permitted"} for entry in failed]
+            yield from self._download(recordings, self.state_manager.cursor)
+            self._page_written(None)
 
     @override
     def page_records(self, page: Page) -> Iterator[Row]:
-        recordings = [
-            recording for recording in page.records() if self._shard.contains(recording[KEY])
-        ]
-        yield from self._download(recordings, page.cursor)
+        recordings = [row for row in page.records() if self._shard.contains(row[KEY])]
+        return self._download(recordings, page.cursor)
 
     @override
     def extra_state(self) -> dict[str, t.Any]:
@@ -95,44 +91,37 @@ class RecordingMediaStream(FeedStream):
 
     @cached_property
     def _shard(self) -> Shard:
-        try:
-            return parse_shard(self.config.get("media_shard") or "1/1")
-        except ValueError as error:
-            raise _invalid_setting(f"media_shard: {error}") from None
+        return parse_shard(self.config.get("media_shard") or "1/1")
 
     def _check_settings(self) -> None:
+        error, shard = "", self.state_manager.shard
         if not self.config.get("media_path"):
-            raise _invalid_setting(
-                "media_path: missing. Set it, or deselect the stream recording_media"
+            error = "media_path: missing. Set it, or deselect the stream recording_media"
+        elif shard not in {None, str(self._shard)}:
+            error = (
+                f"media_shard: the state belongs to shard {shard}, which has skipped the "
+                f"recordings of other shards. Set {shard}, or start with fresh state. Archived "
+                "files are not downloaded again"
             )
-        if self.state_manager.shard not in {None, str(self._shard)}:
-            raise _invalid_setting(
-                f"media_shard: the state belongs to shard {self.state_manager.shard}, which has "
-                f"skipped the recordings of other shards. Set {self.state_manager.shard}, or start "
-                "with fresh state. Archived files are not downloaded again"
-            )
+        if error:
+            raise ConfigValidationError("Invalid settings", errors=[error])
 
-    def _download(self, recordings: Iterable[Row], cursor: str | None) -> Iterator[Row]:
-        """Download the audio of recordings and yield their rows."""
-        recordings = list(recordings)
+    def _download(self, recordings: list[Row], cursor: str | None) -> Iterator[Row]:
         self._progress.waiting = len(recordings)
         for result in self._downloader.download_all(recordings, on_wait=self._on_wait):
             self._update_failed(result)
-            yield {**self._sanitized(result.row), "nextCursorId": cursor}
+            row = {**result.row, "nextCursorId": cursor}
+            if self.config["sanitize_text"]:
+                row |= {n: sanitize(v) for n, v in result.row.items() if isinstance(v, str)}
+            yield row
             self._progress.row(result.row, downloaded=result.downloaded)
-
-    def _sanitized(self, row: Row) -> Row:
-        if not self.config["sanitize_text"]:
-            return row
-        return {n: sanitize(v) if isinstance(v, str) else v for n, v in row.items()}
 
     def _on_wait(self) -> None:
         self._writer.raise_if_stopping()
         self._progress.tick()
 
     def _update_failed(self, result: DownloadResult) -> None:
-        recording = result.recording
-        key = recording[KEY]
+        key = result.recording[KEY]
         if result.row["status"] != "failed":
             self._failed.pop(key, None)
         elif result.requested:
@@ -140,7 +129,3 @@ class RecordingMediaStream(FeedStream):
             # From the row, where values have the right type and a greatest length.
             copied = {name: result.row[name] for name in COPIED_FIELDS}
             self._failed[key] = {**copied, "attempts": attempts}
-
-
-def _invalid_setting(error: str) -> ConfigValidationError:
-    return ConfigValidationError("Invalid settings", errors=[error])
