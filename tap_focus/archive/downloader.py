@@ -5,20 +5,14 @@ from __future__ import annotations
 import logging
 import typing as t
 from concurrent.futures import Future, wait
+from datetime import datetime, timezone
 from queue import SimpleQueue
 from threading import Thread
 
+from tap_focus import errors
 from tap_focus.api.record_model import KEY
-from tap_focus.archive.manifest import MAX_COPIED_LENGTH, build_row
-from tap_focus.archive.naming import content_type_of, extension_for, file_stem
+from tap_focus.archive.naming import content_type_of, extension_for, file_stem, parse_date_time
 from tap_focus.archive.store import AudioStore, StoredFile
-from tap_focus.errors import (
-    HTTPStatusError,
-    InvalidAudioError,
-    InvalidResponseError,
-    StorageError,
-    UnavailableError,
-)
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +24,17 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("tap-focus.media")
 
+MAX_COPIED_LENGTH = 4096
+"""Longest text that a row and the bookmark copy from a recording, in characters."""
+
+COPIED_FIELDS = (KEY, "thirdPartyId", "startDatetimeUTC", "type")
+"""Fields of a recording that its row repeats."""
+
 POLL_INTERVAL = 0.2
 """Seconds between two calls of `on_wait`. A signal is handled within this time."""
+
+_FAILURES = (errors.InvalidAudioError, errors.InvalidResponseError, errors.UnavailableError)
+"""Errors that concern one recording."""
 
 _UNAUTHORIZED = 401
 _STATUSES = {403: "not_permitted", 404: "not_found", 410: "not_found"}
@@ -74,7 +77,7 @@ class AudioDownloader:
             StorageError: `media_path` is not set, not supported, or cannot be written.
         """
         if self._media_path is None:
-            raise StorageError("open media_path", "it is not set")
+            raise errors.StorageError("open media_path", "it is not set")
         self._store = AudioStore(self._media_path)
         self._store.prepare()
         # The threads of a ThreadPoolExecutor are joined when the process exits, so a stopped run
@@ -129,14 +132,12 @@ class AudioDownloader:
         if file := self._store.find(stem):
             row = self._stored_row(recording, file, content_type_of(file.path))
         elif access != "Permitted":
-            error = f"mediaAccessStatus is {access!a:.80}"
-            row = build_row(recording, "not_permitted", error=error)
+            row = _row(recording, "not_permitted", f"mediaAccessStatus is {access!a:.80}")
         elif not isinstance(third_party_id, str) or not third_party_id:
-            error = "thirdPartyId is missing or not a text"
-            row = build_row(recording, "not_found", error=error)
+            row = _row(recording, "not_found", "thirdPartyId is missing or not a text")
         elif len(third_party_id) > MAX_COPIED_LENGTH:
             error = f"thirdPartyId has more than {MAX_COPIED_LENGTH} characters"
-            row = build_row(recording, "not_found", error=error)
+            row = _row(recording, "not_found", error)
         else:
             row = self._request(recording, third_party_id, stem)
             return DownloadResult(recording, row, requested=True)
@@ -150,23 +151,21 @@ class AudioDownloader:
 
         try:
             return self._stored_row(recording, *self._client.retry_audio(attempt))
-        except (InvalidAudioError, InvalidResponseError, UnavailableError) as error:
-            return build_row(recording, "failed", error=error.reason)
-        except HTTPStatusError as error:
+        except _FAILURES as error:
+            return _row(recording, "failed", error.reason)
+        except errors.HTTPStatusError as error:
             if error.status == _UNAUTHORIZED:
                 raise
             status = _STATUSES.get(error.status, "failed")
-            return build_row(recording, status, error=f"Focus returned status {error.status}")
+            return _row(recording, status, f"Focus returned status {error.status}")
 
     def _stored_row(self, recording: Recording, file: StoredFile, content_type: str) -> Row:
-        return build_row(
-            recording,
-            "stored",
-            uri=self._store.uri(file.path),
-            contentType=content_type,
-            sizeInBytes=file.size,
-            sha256=file.sha256,
-        )
+        return _row(recording, "stored") | {
+            "uri": self._store.uri(file.path),
+            "contentType": content_type,
+            "sizeInBytes": file.size,
+            "sha256": file.sha256,
+        }
 
     def _warn_if_forbidden(self, result: DownloadResult) -> None:
         """Warn once if Focus refuses audio that `mediaAccessStatus` permits."""
@@ -178,3 +177,22 @@ class AudioDownloader:
                 "Recording.Play. Recordings with status not_permitted are not requested again "
                 "until Focus updates them or recording_media starts with fresh state"
             )
+
+
+def _row(recording: Recording, status: str, error: str | None = None) -> Row:
+    """Return a row without a file. A field that does not fit its column becomes null."""
+    start = recording.get("startDatetimeUTC")
+    return {
+        KEY: recording[KEY],
+        "thirdPartyId": _text_or_none(recording.get("thirdPartyId")),
+        "startDatetimeUTC": start if parse_date_time(start) else None,
+        "type": _text_or_none(recording.get("type")),
+        **dict.fromkeys(("uri", "contentType", "sizeInBytes", "sha256")),
+        "fetchedAt": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        "status": status,
+        "error": error,
+    }
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and len(value) <= MAX_COPIED_LENGTH else None

@@ -1,12 +1,13 @@
-"""Names of files in the archive: `<yyyy>/<mm>/<dd>/<interactionId>.<extension>`.
+"""Where a recording belongs: the shard that archives it, and the name of its file.
 
-The day is the UTC day of the recording's start.
+A file's name is `<yyyy>/<mm>/<dd>/<interactionId>.<extension>`, with the UTC day of the start.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 UNKNOWN_DAY = "0000/00/00"
@@ -36,6 +37,37 @@ _DATE_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]((?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
 )
+_SHARD = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One machine's share of the recordings: number `index`, from 1 to `count`."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        """Return the shard as the setting spells it."""
+        return f"{self.index}/{self.count}"
+
+    def contains(self, interaction_id: int) -> bool:
+        """Return whether a recording belongs to this shard.
+
+        The hash must never change. With another hash, each machine would skip recordings that no
+        other machine has archived.
+        """
+        digest = hashlib.sha256(str(interaction_id).encode()).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.index - 1
+
+
+def parse_shard(text: str) -> Shard:
+    """Parse `k/n`, such as `2/3` for the second of three shards; ValueError if it is invalid."""
+    if match := _SHARD.fullmatch(text):
+        index, count = map(int, match.groups())
+        if 1 <= index <= count:
+            return Shard(index, count)
+    raise ValueError(f"must be k/n with k from 1 to n, such as 2/3, not {text!r:.80}")
 
 
 def file_stem(interaction_id: int, start: object) -> str:

@@ -75,10 +75,8 @@ def check_media_path(url: str) -> None:
     """
     if "::" in url:
         raise StorageError(_OPEN, "URLs chained with :: are not supported")
-    match = _PROTOCOL.match(url)
-    if not match:
-        return
-    protocol = match.group()  # also `s3:` of `s3:/bucket`, which fsspec takes as a local folder
+    # This includes `s3:` of `s3:/bucket`, which fsspec takes as a local folder.
+    protocol = match.group() if (match := _PROTOCOL.match(url)) else "file://"
     if protocol not in PACKAGE_EXTRAS:
         reason = f"{protocol:.40} is not supported, only local folders, {', '.join(PACKAGE_EXTRAS)}"
         raise StorageError(_OPEN, reason)
@@ -170,7 +168,11 @@ class AudioStore:
             with _storage_errors(_WRITE):
                 file.commit()
         except BaseException:
-            _discard(file)
+            try:
+                file.discard()
+            except Exception as error:  # noqa: BLE001 - the first exception counts
+                name = type(error).__name__
+                logger.warning("Cannot remove an incomplete file from media_path: %s", name)
             raise
         folder, _, name = path.rpartition("/")
         with self._lock:
@@ -249,14 +251,6 @@ class _ObjectFile:
 
 def _stem(name: str) -> str:
     return name.rpartition(".")[0]
-
-
-def _discard(file: _LocalFile | _ObjectFile) -> None:
-    """Discard a file while another exception is raised, which must not be replaced."""
-    try:
-        file.discard()
-    except Exception as error:  # noqa: BLE001 - each file system has its own exceptions
-        logger.warning("Cannot remove an incomplete file from media_path: %s", type(error).__name__)
 
 
 @contextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 import typing as t
 from collections import Counter
+from functools import partial
 
 import click
+import msgspec
 
-from tap_focus.archive.manifest import read_manifest
+from tap_focus.api.record_model import KEY
 from tap_focus.archive.naming import path_from_uri
 from tap_focus.archive.store import AudioStore
 from tap_focus.errors import StorageError
@@ -17,12 +20,21 @@ from tap_focus.errors import StorageError
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tap_focus.archive.manifest import StoredRow
-
 FAILURES = ("missing", "size-mismatch", "checksum-mismatch", "unexpected", "unreadable")
 """Findings that fail the verification, in the order of the summary."""
 
 MAX_PRINTED_LENGTH = 300
+
+_DECODE_ERRORS = (msgspec.DecodeError, ValueError, RecursionError)
+_invalid = partial(click.BadParameter, param_hint="MANIFEST")
+
+
+class StoredRow(msgspec.Struct):
+    """The columns of the manifest that describe a stored file."""
+
+    uri: str
+    sizeInBytes: t.Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # noqa: N815 - the column's name
+    sha256: str
 
 
 class Finding(t.NamedTuple):
@@ -88,16 +100,31 @@ def verify(
 
 
 def _read_rows(lines: Iterable[bytes]) -> list[StoredRow | None]:
+    """Return the last row of each recording, or None for a recording without a file.
+
+    The lines are rows in JSON, or Singer messages. Messages without a record are ignored, as are
+    records of the stream `recordings`.
+    """
+    rows: dict[t.Any, StoredRow | None] = {}
     try:
-        rows = read_manifest(lines)
-    except (OSError, ValueError) as error:
-        reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
-    else:
-        if rows:
-            return rows
-        # Probably the query failed. With --one-way, everything would seem to be ok.
-        reason = "it has no row of recording_media"
-    raise click.BadParameter(reason, param_hint="MANIFEST")
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = msgspec.json.decode(line.removeprefix(codecs.BOM_UTF8))
+                if "record" in row or row.get("type") in ("SCHEMA", "STATE", "BATCH"):
+                    if "record" not in row or row.get("stream") == "recordings":
+                        continue
+                    row = row["record"]
+                is_stored = row["status"] == "stored"
+                rows[row[KEY]] = msgspec.convert(row, StoredRow) if is_stored else None
+            except (*_DECODE_ERRORS, TypeError, LookupError, AttributeError):
+                raise _invalid(f"line {number} is not a row of recording_media") from None
+    except OSError as error:
+        raise _invalid(f"cannot be read: {error.strerror}") from None
+    if not rows:  # probably the query failed, and with --one-way everything would seem to be ok
+        raise _invalid("it has no row of recording_media")
+    return list(rows.values())
 
 
 def _compare(
