@@ -279,7 +279,7 @@ def _end_process(exit_code: int) -> t.NoReturn:
         if stream is not None:
             try:
                 stream.flush()
-            except OSError:
+            except (OSError, ValueError):  # ValueError: it is closed
                 exit_code = exit_code or os.EX_IOERR
     logging.shutdown()
     os._exit(exit_code)

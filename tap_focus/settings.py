@@ -143,7 +143,9 @@ def _convert(value: t.Any, setting: Mapping[str, t.Any]) -> t.Any:
                 return _BOOLEANS[value.lower()]
             if "integer" in kinds and re.fullmatch(r"\s*[-+]?[0-9]+\s*", value):
                 return int(value)
-            if ("integer" in kinds or "number" in kinds) and math.isfinite(float(value)):
+            is_number = "integer" in kinds or "number" in kinds
+            # float() accepts underscores, as in Python's source code.
+            if is_number and "_" not in value and math.isfinite(float(value)):
                 value = float(value)
     if "integer" in kinds and isinstance(value, float) and value.is_integer():
         return int(value)
@@ -171,7 +173,7 @@ def _check_header(text: str) -> None:
 
 
 def _check_shard(text: str) -> None:
-    """Reject a text that `tap_focus.archive.shard.parse_shard` does not accept."""
+    """Reject a text that `tap_focus.archive.naming.parse_shard` does not accept."""
     match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise ValueError("must be k/n with k from 1 to n, such as 2/3")
@@ -181,6 +183,10 @@ def _check_maps(maps: dict[str, t.Any], streams: Collection[str]) -> None:
     """Reject maps of unknown streams: a typo would silently disable a masking rule."""
     for name, definition in maps.items():
         source = definition.get("__source__", name) if isinstance(definition, dict) else name
+        if not isinstance(source, str):
+            raise ValueError(  # noqa: TRY004 - the caller reports it
+                f"__source__ of {ascii(name)[:80]} must be the name of a stream"
+            )
         if name != "__else__" and not fnmatch.filter(streams, source):
             raise ValueError(f"no stream matches {ascii(source)[:80]}. Streams: {_join(streams)}")
 

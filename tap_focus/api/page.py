@@ -114,6 +114,13 @@ class Page:
         except UnicodeDecodeError:
             raise InvalidResponseError(f"Page {self.number} of this run is not UTF-8") from None
 
+    def check_texts(self) -> None:
+        """Check the encoding, and the size of each recording; raises what `texts` does."""
+        if len(self.body) > MAX_RECORDING_BYTES:
+            _ = self.texts
+        else:
+            self.check_encoding()
+
     def sanitized(self) -> Page:
         """Return the page without NUL and unpaired surrogates in its recordings."""
         body = sanitize_json(self._original or self.body)

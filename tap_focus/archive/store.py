@@ -16,6 +16,7 @@ from uuid import uuid4
 from fsspec import get_filesystem_class
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.registry import known_implementations
 
 from tap_focus.errors import StorageError
 
@@ -78,8 +79,11 @@ def check_media_path(url: str) -> None:
     # This includes `s3:` of `s3:/bucket`, which fsspec takes as a local folder.
     protocol = match.group() if (match := _PROTOCOL.match(url)) else "file://"
     if protocol not in PACKAGE_EXTRAS:
-        reason = f"{protocol:.40} is not supported, only local folders, {', '.join(PACKAGE_EXTRAS)}"
-        raise StorageError(_OPEN, reason)
+        # Only a known name is shown: a secret may be in the wrong setting.
+        is_known = protocol.rstrip(":/").lower() in known_implementations
+        supported = ", ".join(("local folders", *PACKAGE_EXTRAS))
+        name = protocol if is_known else "its protocol"
+        raise StorageError(_OPEN, f"{name} is not supported, only {supported}")
     try:
         get_filesystem_class(protocol.removesuffix("://"))
     except (ImportError, ValueError):  # ValueError: the package itself registers the protocol

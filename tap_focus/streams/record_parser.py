@@ -162,7 +162,7 @@ class RecordParser:
             cursor: JSON text for the column `nextCursorId`.
         """
         if page.matches_model and not has_long_integer(page.body) and not is_too_deep(page.body):
-            page.check_encoding()
+            page.check_texts()
             records: list[t.Any] = self._raw[1].decode(page.body).recordings
             attribute = self._attributes.get(ADDITIONAL_FIELDS_NAME)
             if self._extra_names and attribute:

@@ -99,15 +99,17 @@ async def copy(reader: StreamReader, writer: StreamWriter) -> None:
 
 
 class BrokenProxy(FakeFocus):
-    """A proxy that records the first line of each request, and responds with nothing or drips."""
+    """A proxy that records the first line of each request, and sends a fixed response or drips."""
 
-    def __init__(self, *, drips: bool = False) -> None:
+    def __init__(self, response: bytes = b"", *, drips: bool = False) -> None:
         super().__init__({})
+        self._response = response
         self.request_lines: list[list[bytes]] = []
         self._drips = drips
 
     def finish_request(self, request: Any, _: Any) -> None:
         self.request_lines.append(request.recv(1000).split()[:2])
+        request.sendall(self._response)
         if self._drips:
             request.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
             while True:
@@ -178,6 +180,37 @@ def test_a_proxy_is_used_for_https(tap: TapRunner) -> None:
 
     assert_fails(run, 75, "focus.example.com")
     assert proxy.request_lines == [[b"CONNECT", b"focus.example.com:443"]]
+
+
+@guarantee("restrict-connections")
+def test_a_proxy_that_requires_a_login_ends_the_run_at_once(tap: TapRunner) -> None:
+    rejection = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    with BrokenProxy(rejection) as proxy:
+        url = proxy.proxy_url.replace("//", "//me:canary-password@")
+        run = tap(config={**ACCOUNT, "region": "uk"}, environment={"HTTPS_PROXY": url})
+
+    assert_fails(run, 78, proxy.proxy_url, "407")
+    assert len(proxy.request_lines) == 1
+    assert "canary-password" not in run.log
+
+
+@guarantee("restrict-connections")
+def test_a_server_without_tls_on_an_https_port_ends_the_run_at_once(tap: TapRunner) -> None:
+    with BrokenProxy(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n") as server:
+        url = server.proxy_url.replace("http:", "https:")
+        run = tap(config={**ACCOUNT, "api_url": url})
+
+    assert_fails(run, 78, "TLS")
+    assert len(server.request_lines) == 1
+
+
+@guarantee("restrict-connections")
+@pytest.mark.parametrize("scheme", ["socks", "gopher"])
+def test_a_proxy_of_an_unknown_scheme_ends_the_run_at_once(tap: TapRunner, scheme: str) -> None:
+    variables = {"ALL_PROXY": f"{scheme}://127.0.0.1:9"}
+    run = tap(config={**ACCOUNT, "region": "uk"}, environment=variables)
+
+    assert_fails(run, 78, "ALL_PROXY")
 
 
 @timing

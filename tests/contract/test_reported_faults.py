@@ -6,15 +6,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.helpers.assertions import assert_fails, bookmark, cursor_of
-from tests.helpers.fake_focus import CURSOR, FakeFocus, feed, page, recording, respond, status
+from tests.helpers.fake_focus import CURSOR, FakeFocus, feed, page, recording, respond
+from tests.helpers.runner import read_feed as read
 from tests.helpers.runner import settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.helpers.runner import ArchiveRunner, Run, TapRunner
+    from tests.helpers.runner import ArchiveRunner, TapRunner
 
 SECRET = "Drifted Dora"
 UNCHANGED = {"isPrivate": "isPrivate"}
@@ -25,12 +27,6 @@ KEPT = {name: name for name in ("interactionId", "additionalFields")}
 BOTH_PATHS = pytest.mark.parametrize(
     "maps", [{}, {"recordings": UNCHANGED}], ids=["raw path", "SDK's path"]
 )
-
-
-def read(tap: TapRunner, *recordings: dict[str, Any], catalog: Any = None, **changes: Any) -> Run:
-    """Run the tap on a feed of one page."""
-    with FakeFocus(feed([*recordings])) as focus:
-        return tap(config=settings(focus, **changes), catalog=catalog)
 
 
 def deselect(catalog: dict[str, Any], *breadcrumb: str) -> None:
@@ -70,6 +66,7 @@ def test_a_deselected_field_of_another_type_is_not_kept(
 
     assert run.exit_code == 0
     assert SECRET not in run.out
+    assert SECRET not in run.log
     assert "kept in additionalFields" not in run.log
 
 
@@ -177,7 +174,7 @@ def test_a_stream_that_stream_maps_drop_is_not_read(tap: TapRunner, maps: dict[s
 
     assert run.exit_code == 0
     assert focus.requests == []
-    assert "recordings" in run.log
+    assert "Skipping recordings" in run.log
     assert all(
         not state["bookmarks"]["recordings"]["replication_key_value"] for state in run.states
     )
@@ -224,140 +221,6 @@ def test_a_column_that_the_catalog_retypes_is_judged_by_its_new_type(
         {"commentsCount": 5},
         {"commentsCount": "many"},
     ]
-
-
-@pytest.mark.parametrize("value", [2.0, "2", "2.0", "2e0"])
-def test_a_whole_number_is_an_integer_however_it_is_written(tap: TapRunner, value: Any) -> None:
-    with FakeFocus(feed(1), cursor=[status(503)] * 3) as focus:
-        config = {**focus.settings, "request_timeout": 5, "max_retries": value, "page_size": 5.0}
-        run = tap(config=config)
-
-    assert_fails(run, 75)
-    assert [query["numberOfResults"] for query in focus.queries] == ["5"] * 3
-
-
-@pytest.mark.parametrize("value", [2.5, "2.5", "two", "1e400", True])
-def test_another_number_is_rejected_by_name_and_without_its_value(
-    tap: TapRunner, value: Any
-) -> None:
-    with FakeFocus(feed(1)) as focus:
-        run = tap(config=settings(focus, page_size=value))
-
-    assert_fails(run, 1, "page_size")
-    assert focus.requests == []
-
-
-def test_every_setting_is_read_from_the_environment(tap: TapRunner) -> None:
-    with FakeFocus(feed(2)) as focus:
-        own = settings(focus, flattening_enabled="true", flattening_max_depth=2, page_sizes=5)
-        variables = {f"TAP_FOCUS_{name.upper()}": str(value) for name, value in own.items()}
-        run = tap("--config", "ENV", environment=variables)
-
-    assert run.exit_code == 0
-    assert "endpoints" in run.records[0]
-    assert "page_sizes" in run.log
-    assert "page_size?" in run.log
-
-
-def test_a_misspelt_setting_in_a_file_is_a_warning_with_the_nearest_one(tap: TapRunner) -> None:
-    run = read(tap, recording(1), page_sizes=5)
-
-    assert run.exit_code == 0
-    assert "page_size?" in run.log
-
-
-@pytest.mark.parametrize("batch", [False, True])
-def test_a_test_run_reads_one_record_of_the_selected_streams(
-    tap: TapRunner, tmp_path: Path, *, batch: bool
-) -> None:
-    changes: dict[str, Any] = {}
-    if batch:
-        storage = {"root": tmp_path.as_uri(), "prefix": "x"}
-        changes["batch_config"] = {"encoding": {"format": "jsonl"}, "storage": storage}
-    with FakeFocus(feed(3)) as focus:
-        run = tap("--test", config=settings(focus, **changes))
-
-    assert run.exit_code == 0, run.log
-    assert [message["stream"] for message in run.of_type("SCHEMA")] == ["recordings"]
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("LOGLEVEL", "trace"),
-        ("TAP_FOCUS_LOGLEVEL", "verbose"),
-        ("SINGER_SDK_LOG_CONFIG", "config.json"),
-    ],
-)
-def test_an_invalid_logging_variable_is_named(tap: TapRunner, variable: str, value: str) -> None:
-    with FakeFocus(feed(1)) as focus:
-        run = tap(config=settings(focus), environment={variable: value})
-
-    assert run.exit_code == 1
-    assert variable in run.log
-    assert "Traceback" not in run.log
-
-
-@pytest.mark.parametrize(
-    "maps",
-    [
-        {"*": UNCHANGED},
-        {"rec*": UNCHANGED},
-        {"recordings": UNCHANGED, "recording_media": {"type": "type"}},
-    ],
-    ids=str,
-)
-def test_maps_of_streams_that_are_not_selected_are_accepted(
-    tap: TapRunner, maps: dict[str, Any]
-) -> None:
-    run = read(tap, recording(1), stream_maps=maps)
-
-    assert (run.exit_code, run.ids) == (0, [1])
-
-
-@pytest.mark.parametrize(
-    ("expression", "facts"),
-    [
-        ("md5('a salt' + commentsCount)", ["recordings.snippet", "TypeError"]),
-        ("fake.name()", ["recordings.snippet", "Faker"]),
-        ("nothing + 'a salt'", ["recordings.snippet", "nothing"]),
-        ("md5('a salt'", ["snippet"]),
-    ],
-)
-def test_an_expression_that_fails_is_located_without_its_text(
-    tap: TapRunner, expression: str, facts: list[str]
-) -> None:
-    run = read(
-        tap, recording(1, commentsCount=1), stream_maps={"recordings": {"snippet": expression}}
-    )
-
-    assert_fails(run, 1, "stream_maps", *facts)
-    assert "salt" not in run.log
-
-
-@pytest.mark.parametrize("kind", ["config", "state", "catalog"])
-def test_a_file_may_begin_with_a_byte_order_mark(
-    tap: TapRunner, catalog: dict[str, Any], tmp_path: Path, kind: str
-) -> None:
-    with FakeFocus(feed(1)) as focus:
-        files: dict[str, Any] = {"config": settings(focus), "state": bookmark(None)}
-        files["catalog"] = catalog
-        path = tmp_path / "with_mark.json"
-        path.write_text(json.dumps(files.pop(kind)), encoding="utf-8-sig")
-        run = tap(f"--{kind}", str(path), **files)
-
-    assert (run.exit_code, run.ids) == (0, [1])
-
-
-@pytest.mark.parametrize("content", ["", " \n"])
-def test_an_empty_state_file_is_called_empty(tap: TapRunner, tmp_path: Path, content: str) -> None:
-    (tmp_path / "empty.json").write_text(content)
-    with FakeFocus(feed(1)) as focus:
-        run = tap("--state", str(tmp_path / "empty.json"), config=settings(focus))
-
-    assert run.exit_code == 2
-    assert "empty" in run.log
-    assert focus.requests == []
 
 
 @BOTH_PATHS
@@ -426,6 +289,19 @@ def test_every_line_can_be_read_by_the_standard_library(
 
 
 @BOTH_PATHS
+@pytest.mark.parametrize("name", ["legalHolds", "new"])
+def test_a_number_beyond_the_range_of_a_double_is_kept_as_text_where_any_type_is_admitted(
+    tap: TapRunner, name: str, maps: dict[str, Any]
+) -> None:
+    body = f'{{"recordings":[{{"interactionId":1,"{name}":1e400}}],"nextCursorId":"end"}}'
+    with FakeFocus({None: body.encode(), "end": page([], "end")}) as focus:
+        run = tap(config=settings(focus, stream_maps=maps))
+
+    assert run.exit_code == 0
+    assert run.records[0]["additionalFields"] == {name: "1e400"}
+
+
+@BOTH_PATHS
 def test_a_number_beyond_the_range_of_a_double_keeps_its_digits(
     tap: TapRunner, maps: dict[str, Any]
 ) -> None:
@@ -471,4 +347,38 @@ def test_names_from_focus_are_escaped_and_shortened_in_the_log(tap: TapRunner, n
 
     assert run.exit_code == 0
     assert name not in run.log
+    assert ascii(name)[1:40].rstrip("'") in run.log
     assert max(map(len, run.log.splitlines())) < 500
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": 5, "thirdPartyId": {"a": 1}, "startDatetimeUTC": 1714554070956},
+        {"type": ["x"], "thirdPartyId": 7, "startDatetimeUTC": "/Date(1714554070956)/"},
+        {"type": None, "thirdPartyId": None, "startDatetimeUTC": "2025-05-01T23:59:60Z"},
+    ],
+)
+def test_a_manifest_row_fits_its_schema_whatever_focus_sends(
+    archive: ArchiveRunner, fields: dict[str, Any]
+) -> None:
+    with FakeFocus(feed([recording(1, **fields)])) as focus:
+        run = archive(focus)
+    schema = run.of_type("SCHEMA")[0]["schema"]
+
+    assert run.exit_code == 0
+    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    assert [*validator.iter_errors(run.records[0])] == []
+    assert run.records[0]["startDatetimeUTC"] is None
+
+
+@pytest.mark.parametrize("fields", [{}, {"new": 1}])
+def test_a_recording_has_a_greatest_size_on_every_path(
+    tap: TapRunner, fields: dict[str, Any]
+) -> None:
+    large = recording(2, transcriptSnippet="x" * (17 << 20), **fields)
+    with FakeFocus(feed([recording(1, **fields)], [large])) as focus:
+        run = tap(config=settings(focus))
+
+    assert_fails(run, 76, "16 MiB")
+    assert run.ids == [1]

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.helpers import SLOWNESS
+from tests.helpers.fake_focus import FakeFocus, feed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from tap_focus.sandbox import Sandbox
-    from tests.helpers.fake_focus import FakeFocus
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -123,6 +123,14 @@ class Run:
         return [
             line.split("|", 3)[3].strip() for line in self.log.splitlines() if "| ERROR " in line
         ]
+
+
+def read_feed(
+    tap: TapRunner, *recordings: dict[str, Any], catalog: Any = None, **changes: Any
+) -> Run:
+    """Run the tap on a feed of one page, with changed settings."""
+    with FakeFocus(feed([*recordings])) as focus:
+        return tap(config=settings(focus, **changes), catalog=catalog)
 
 
 def run_command(

@@ -168,7 +168,7 @@ def test_supported_urls_are_accepted(url: str) -> None:
     ("url", "protocol"),
     [
         ("memory://audio", "memory://"),
-        ("nope://x", "nope://"),
+        ("nope://x", "protocol is"),
         ("http://example.com/x", "http://"),
         ("sftp://host/x", "sftp://"),
         ("adl://x", "adl://"),
@@ -180,12 +180,12 @@ def test_supported_urls_are_accepted(url: str) -> None:
         ("/data::audio", "::"),  # fsspec would store it in /data
     ],
 )
-def test_other_protocols_are_rejected_by_name(url: str, protocol: str) -> None:
+def test_other_protocols_are_rejected_by_name_if_it_is_known(url: str, protocol: str) -> None:
     with pytest.raises(StorageError) as caught:
         AudioStore(url)
 
     assert str(caught.value).startswith("Cannot open media_path: ")
-    assert f"{protocol} " in str(caught.value)
+    assert protocol in str(caught.value)
     assert "not supported" in str(caught.value)
 
 
