@@ -38,6 +38,7 @@ class Tunnel:
         self._tls = tls if scheme == "https" else None
         self._loop = asyncio.new_event_loop()
         self.targets: list[str] = []
+        self._writers: list[StreamWriter] = []
 
     def __enter__(self) -> Self:
         start = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
@@ -54,7 +55,11 @@ class Tunnel:
             with suppress(asyncio.CancelledError):
                 self._loop.run_until_complete(task)
         self._server.close()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        for writer in self._writers:
+            writer.transport.abort()
+        # The transports close their sockets in later iterations of the loop.
+        for _ in range(10):
+            self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
 
     @property
@@ -62,11 +67,13 @@ class Tunnel:
         return f"{self._scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self._writers.append(writer)
         handshake = self._socks if self._scheme.startswith("socks") else self._connect
         with suppress(OSError, asyncio.IncompleteReadError):
             host, port = await handshake(reader, writer)
             self.targets.append(f"{host}:{port}")
             target = await asyncio.open_connection(host, port)
+            self._writers.append(target[1])
             await asyncio.gather(copy(reader, target[1]), copy(target[0], writer))
 
     @staticmethod
