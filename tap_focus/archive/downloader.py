@@ -181,7 +181,7 @@ class AudioDownloader:
 
 def _row(recording: Recording, status: str, error: str | None = None) -> Row:
     """Return a row without a file. A field that does not fit its column becomes null."""
-    start = recording.get("startDatetimeUTC")
+    start = _text_or_none(recording.get("startDatetimeUTC"))
     return {
         KEY: recording[KEY],
         "thirdPartyId": _text_or_none(recording.get("thirdPartyId")),

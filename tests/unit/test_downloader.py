@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_focus.archive.downloader import AudioDownloader, DownloadResult
+from tap_focus.archive.downloader import MAX_COPIED_LENGTH, AudioDownloader, DownloadResult
 from tap_focus.errors import (
     HTTPStatusError,
     InvalidAudioError,
@@ -260,6 +260,7 @@ def test_a_failure_that_concerns_all_recordings_is_raised(tmp_path: Path, error:
         ({"thirdPartyId": None}, "not_found"),
         ({"thirdPartyId": ""}, "not_found"),
         ({"thirdPartyId": 12}, "not_found"),
+        ({"thirdPartyId": "x" * (MAX_COPIED_LENGTH + 1)}, "not_found"),
     ],
 )
 def test_audio_that_cannot_exist_is_not_requested(
@@ -280,25 +281,58 @@ def test_audio_that_cannot_exist_is_not_requested(
         {"startDatetimeUTC": 20250501},
         {"startDatetimeUTC": "Indefinite"},
         {"startDatetimeUTC": "2025-05-01T23:59:60Z"},
+        {"startDatetimeUTC": "2025-02-30T09:01:10Z"},
         {"startDatetimeUTC": ["2025-05-01T09:01:10Z"]},
+        {"startDatetimeUTC": f"2025-05-01T09:01:10.{'0' * MAX_COPIED_LENGTH}Z"},
         {"type": 7},
         {"type": {"name": "teams"}},
+        {"type": "x" * (MAX_COPIED_LENGTH + 1)},
     ],
 )
 def test_a_value_that_does_not_fit_its_column_becomes_null(
     tmp_path: Path, fields: dict[str, Any]
 ) -> None:
-    (result,) = download(opened(FakeClient(), tmp_path), recording(1, **fields))
+    drifted = recording(1, **fields)
+
+    (result,) = download(opened(FakeClient(), tmp_path), drifted)
 
     assert result.row["status"] == "stored"
     assert {name: result.row[name] for name in fields} == dict.fromkeys(fields)
-    assert result.recording == recording(1, **fields)
+    assert drifted == recording(1, **fields)
 
 
 def test_a_third_party_id_that_is_not_text_becomes_null(tmp_path: Path) -> None:
     (result,) = download(opened(FakeClient(), tmp_path), recording(1, thirdPartyId=12))
 
     assert result.row["thirdPartyId"] is None
+
+
+def test_a_third_party_id_that_is_too_long_is_not_copied(tmp_path: Path) -> None:
+    longest = "x" * MAX_COPIED_LENGTH
+    client = FakeClient()
+
+    copied, dropped = download(
+        opened(client, tmp_path),
+        recording(1, thirdPartyId=longest),
+        recording(2, thirdPartyId=longest + "x"),
+    )
+
+    assert client.requests == {longest: 1}
+    assert copied.row["thirdPartyId"] == longest
+    assert dropped.row["thirdPartyId"] is None
+    assert str(MAX_COPIED_LENGTH) in dropped.row["error"]
+
+
+def test_a_failed_download_with_drifted_fields_keeps_its_error(tmp_path: Path) -> None:
+    client = FakeClient(call1=raising(HTTPStatusError(418, "POST /audio")))
+
+    (result,) = download(
+        opened(client, tmp_path), recording(1, type=7, startDatetimeUTC="Indefinite")
+    )
+
+    assert result.row["status"] == "failed"
+    assert result.row["thirdPartyId"] == "call1"
+    assert result.row["type"] is result.row["startDatetimeUTC"] is None
 
 
 def test_refused_audio_is_warned_about_once(
