@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import typing as t
-from concurrent.futures import Future, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timezone
-from queue import SimpleQueue
-from threading import Thread
 
 from tap_focus import errors
 from tap_focus.api.record_model import KEY
@@ -42,15 +40,14 @@ _STATUSES = {403: "not_permitted", 404: "not_found", 410: "not_found"}
 
 
 class DownloadResult(t.NamedTuple):
-    """A recording as Focus sent it, and its row in the manifest, without `nextCursorId`.
+    """A recording's row in the manifest, without `nextCursorId`.
 
     `requested` is false if the file was already stored, if there is no audio to request, or if the
     recording occurs again later in the page.
     """
 
-    recording: Recording
     row: Row
-    requested: bool
+    requested: bool = False
 
     @property
     def downloaded(self) -> bool:
@@ -61,17 +58,14 @@ class DownloadResult(t.NamedTuple):
 class AudioDownloader:
     """Downloads audio from Focus into a store, `concurrency` files at once."""
 
-    _store: AudioStore
-
     def __init__(self, client: Client, media_path: str | None, concurrency: int) -> None:
         self._client = client
         self._media_path = media_path
         self._concurrency = concurrency
-        self._queue: SimpleQueue[tuple[Future[DownloadResult], Recording]] = SimpleQueue()
         self._has_warned = False
 
     def open(self) -> None:
-        """Open the store, remove its stale partial files, and start the threads.
+        """Open the store and remove its stale partial files.
 
         Raises:
             StorageError: `media_path` is not set, not supported, or cannot be written.
@@ -80,10 +74,8 @@ class AudioDownloader:
             raise errors.StorageError("open media_path", "it is not set")
         self._store = AudioStore(self._media_path)
         self._store.prepare()
-        # The threads of a ThreadPoolExecutor are joined when the process exits, so a stopped run
-        # would wait for its downloads. Daemon threads are not joined.
-        for number in range(self._concurrency):
-            Thread(target=self._work, name=f"download-{number}", daemon=True).start()
+        # A stopped run does not wait for these threads, since it ends with os._exit.
+        self._pool = ThreadPoolExecutor(self._concurrency, "download")
 
     def download_all(
         self, recordings: Sequence[Recording], *, on_wait: Callable[[], None]
@@ -99,33 +91,18 @@ class AudioDownloader:
             APIError: an error that is not specific to one recording, such as a failed login.
         """
         latest = {recording[KEY]: recording for recording in recordings}
-        futures: dict[int, Future[DownloadResult]] = {key: Future() for key in latest}
-        for key, recording in latest.items():
-            self._queue.put((futures[key], recording))
+        futures = {key: self._pool.submit(self._download, latest[key]) for key in latest}
         for recording in recordings:
-            future = futures[recording[KEY]]
+            key = recording[KEY]
             on_wait()
-            while not future.done():
-                wait([future], timeout=POLL_INTERVAL)
+            while not wait([futures[key]], timeout=POLL_INTERVAL).done:
                 on_wait()
-            result = future.result()
+            result = futures[key].result()
             self._warn_if_forbidden(result)
-            is_latest = recording is latest[recording[KEY]]
-            yield result if is_latest else result._replace(requested=False)
+            yield result if recording is latest[key] else result._replace(requested=False)
 
-    def _work(self) -> None:
-        while True:
-            future, recording = self._queue.get()
-            try:
-                future.set_result(self.download(recording))
-            except BaseException as error:  # noqa: BLE001 - download_all raises it
-                future.set_exception(error)
-
-    def download(self, recording: Recording) -> DownloadResult:
-        """Download the audio of one recording, unless it is stored already.
-
-        Raises the same errors as `download_all`.
-        """
+    def _download(self, recording: Recording) -> DownloadResult:
+        """Download the audio of one recording, unless it is stored already."""
         stem = file_stem(recording[KEY], recording.get("startDatetimeUTC"))
         access = recording.get("mediaAccessStatus")
         third_party_id = recording.get("thirdPartyId")
@@ -139,9 +116,8 @@ class AudioDownloader:
             error = f"thirdPartyId has more than {MAX_COPIED_LENGTH} characters"
             row = _row(recording, "not_found", error)
         else:
-            row = self._request(recording, third_party_id, stem)
-            return DownloadResult(recording, row, requested=True)
-        return DownloadResult(recording, row, requested=False)
+            return DownloadResult(self._request(recording, third_party_id, stem), requested=True)
+        return DownloadResult(row)
 
     def _request(self, recording: Recording, third_party_id: str, stem: str) -> Row:
         def attempt() -> tuple[StoredFile, str]:

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from tap_focus.api.record_model import KEY
 from tap_focus.api.text import sanitize
-from tap_focus.archive.downloader import COPIED_FIELDS, AudioDownloader
+from tap_focus.archive.downloader import COPIED_FIELDS
 from tap_focus.archive.naming import Shard, parse_shard
 from tap_focus.errors import TooManyFailedDownloadsError
 from tap_focus.streams import schemas
@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
 
     from tap_focus.api.client import Client
     from tap_focus.api.page import Page
-    from tap_focus.archive.downloader import DownloadResult
+    from tap_focus.archive.downloader import AudioDownloader, DownloadResult
     from tap_focus.streams.writer import MessageWriter
 
     Row = dict[str, t.Any]
@@ -121,7 +121,7 @@ class RecordingMediaStream(FeedStream):
         self._progress.tick()
 
     def _update_failed(self, result: DownloadResult) -> None:
-        key = result.recording[KEY]
+        key = result.row[KEY]
         if result.row["status"] != "failed":
             self._failed.pop(key, None)
         elif result.requested:
