@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -37,7 +38,6 @@ _DATE_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]((?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
 )
-_SHARD = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,10 @@ class Shard:
 
 def parse_shard(text: str) -> Shard:
     """Parse `k/n`, such as `2/3` for the second of three shards; ValueError if it is invalid."""
-    if match := _SHARD.fullmatch(text):
-        index, count = map(int, match.groups())
-        if 1 <= index <= count:
-            return Shard(index, count)
-    raise ValueError(f"must be k/n with k from 1 to n, such as 2/3, not {text!r:.80}")
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise ValueError(f"must be k/n with k from 1 to n, such as 2/3, not {text!r:.80}")
+    return Shard(int(match[1]), int(match[2]))
 
 
 def file_stem(interaction_id: int, start: object) -> str:
@@ -75,7 +74,12 @@ def file_stem(interaction_id: int, start: object) -> str:
     name = str(interaction_id)
     if len(name) > MAX_ID_DIGITS:
         name = hashlib.sha256(name.encode()).hexdigest()
-    return f"{_day(start)}/{name}"
+    day = UNKNOWN_DAY
+    if moment := parse_date_time(start):
+        with suppress(OverflowError):  # the UTC day is outside the years 1 to 9999
+            moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+            day = moment.date().isoformat().replace("-", "/")
+    return f"{day}/{name}"
 
 
 def extension_for(content_type: str) -> str:
@@ -110,13 +114,3 @@ def parse_date_time(value: object) -> datetime | None:
         return datetime.fromisoformat(f"{date}T{time}{offset.upper().replace('Z', '+00:00')}")
     except ValueError:
         return None
-
-
-def _day(start: object) -> str:
-    moment = parse_date_time(start)
-    try:
-        if moment and moment.tzinfo:
-            moment = moment.astimezone(timezone.utc)
-    except OverflowError:  # the UTC day is outside the years 1 to 9999
-        moment = None
-    return f"{moment.year:04}/{moment.month:02}/{moment.day:02}" if moment else UNKNOWN_DAY
