@@ -25,21 +25,18 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("tap-focus.media")
 
-PACKAGE_EXTRAS = {
-    "file://": None,
-    "local://": None,
-    "s3://": "s3",
-    "s3a://": "s3",
-    "gs://": "gcs",
-    "gcs://": "gcs",
-    "az://": "azure",
-    "abfs://": "azure",
-    "abfss://": "azure",
+_PROTOCOLS = {
+    None: ("file://", "local://"),
+    "s3": ("s3://", "s3a://"),
+    "gcs": ("gs://", "gcs://"),
+    "azure": ("az://", "abfs://", "abfss://"),
 }
-"""Supported protocols, each with the package extra that it needs.
+"""Supported protocols by the package extra that they need.
 
 fsspec knows more protocols, but not all of them write a file atomically.
 """
+
+PACKAGE_EXTRAS = {protocol: extra for extra, names in _PROTOCOLS.items() for protocol in names}
 
 PARTIAL_FOLDER = ".partial"
 """Folder for incomplete files, in a local store."""
@@ -49,10 +46,7 @@ STALE_PARTIAL_SECONDS = 24 * 60 * 60
 
 READ_SIZE = 1024 * 1024
 BLOCK_SIZE = 8 * 1024 * 1024
-"""Bytes of one read request to object storage, and of one part of an upload.
-
-S3 requires parts of at least 5 MiB.
-"""
+"""Bytes of one request to object storage. S3 requires upload parts of at least 5 MiB."""
 
 MAX_CACHED_FOLDERS = 64
 
@@ -118,8 +112,8 @@ class AudioStore:
             return
         with _storage_errors(_WRITE):
             self._partial_folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=self._partial_folder):
-                oldest = time.time() - STALE_PARTIAL_SECONDS
+            TemporaryFile(dir=self._partial_folder).close()
+            oldest = time.time() - STALE_PARTIAL_SECONDS
             for partial in self._partial_folder.iterdir():
                 with suppress(FileNotFoundError):  # a concurrent run has removed or renamed it
                     if partial.stat().st_mtime < oldest:
@@ -134,19 +128,18 @@ class AudioStore:
 
         The whole file is read to compute its hash. An empty file counts as missing.
         """
-        folder, _, name = stem.rpartition("/")
-        with _storage_errors(_READ):
-            path = self._list_folder(folder).get(name)
+        folder = stem.rpartition("/")[0]
+        with _storage_errors(_READ), self._lock:
+            path = self._list_folder(folder).get(stem)
         file = self.checksum(path) if path else None
         return file if file and file.size else None
 
     def checksum(self, path: str) -> StoredFile:
         """Read a file to compute its size and hash."""
         digest, size = hashlib.sha256(), 0
-        options = {} if self._is_local else {"block_size": BLOCK_SIZE}
         with (
             _storage_errors(f"read {path} in media_path"),
-            self._fs.open(f"{self._root}/{path}", "rb", **options) as file,
+            self._fs.open(f"{self._root}/{path}", "rb", block_size=BLOCK_SIZE) as file,
         ):
             while chunk := file.read(READ_SIZE):
                 digest.update(chunk)
@@ -156,13 +149,8 @@ class AudioStore:
     def write(self, path: str, chunks: Iterable[bytes]) -> StoredFile:
         """Write a complete file, or nothing if the iteration over the chunks raises."""
         digest, size = hashlib.sha256(), 0
-        final = f"{self._root}/{path}"
-        file: _LocalFile | _ObjectFile
         with _storage_errors(_WRITE):
-            if self._is_local:
-                file = _LocalFile(self._partial_folder, final)
-            else:
-                file = _ObjectFile(self._fs, final)
+            file = self._create(f"{self._root}/{path}")
         try:
             for chunk in chunks:
                 with _storage_errors(_WRITE):
@@ -178,10 +166,10 @@ class AudioStore:
                 name = type(error).__name__
                 logger.warning("Cannot remove an incomplete file from media_path: %s", name)
             raise
-        folder, _, name = path.rpartition("/")
+        folder, stem = path.rpartition("/")[0], path.rpartition(".")[0]
         with self._lock:
             if folder in self._folders:
-                self._folders[folder][_stem(name)] = path
+                self._folders[folder][stem] = path
         return StoredFile(path, size, digest.hexdigest())
 
     def list_files(self) -> Iterator[tuple[str, int]]:
@@ -196,29 +184,32 @@ class AudioStore:
             if not path.startswith(f"{PARTIAL_FOLDER}/"):
                 yield path, info["size"]
 
+    def _create(self, final: str) -> _LocalFile | _ObjectFile:
+        if self._is_local:
+            return _LocalFile(self._partial_folder / uuid4().hex, Path(final))
+        return _ObjectFile(self._fs, final)
+
     def _list_folder(self, folder: str) -> dict[str, str]:
-        """Return the paths of a folder's files by name without extension, from a cache."""
-        with self._lock:
-            if folder not in self._folders:
-                try:
-                    entries = self._fs.ls(f"{self._root}/{folder}", detail=True, refresh=True)
-                except FileNotFoundError:
-                    entries = []
-                files = [entry["name"] for entry in entries if entry["type"] == "file"]
-                names = [file.rpartition("/")[2] for file in files]
-                self._folders[folder] = {_stem(name): f"{folder}/{name}" for name in names}
-                if len(self._folders) > MAX_CACHED_FOLDERS:
-                    del self._folders[next(iter(self._folders))]  # the oldest
-            return self._folders[folder]
+        """Return the paths of a folder's files by path without extension, from a cache."""
+        if folder not in self._folders:
+            try:
+                entries = self._fs.ls(f"{self._root}/{folder}", detail=True, refresh=True)
+            except FileNotFoundError:
+                entries = []
+            files = [entry["name"] for entry in entries if entry["type"] == "file"]
+            paths = [f"{folder}/{file.rpartition('/')[2]}" for file in files]
+            self._folders[folder] = {path.rpartition(".")[0]: path for path in paths}
+            if len(self._folders) > MAX_CACHED_FOLDERS:
+                del self._folders[next(iter(self._folders))]  # the oldest
+        return self._folders[folder]
 
 
 class _LocalFile:
     """A file under a random name on the same file system, renamed on commit."""
 
-    def __init__(self, partial_folder: Path, final: str) -> None:
-        self._partial = partial_folder / uuid4().hex
-        self._final = Path(final)
-        self._file = self._partial.open("wb")
+    def __init__(self, partial: Path, final: Path) -> None:
+        self._partial, self._final = partial, final
+        self._file = partial.open("wb")
         self.write = self._file.write
 
     def commit(self) -> None:
@@ -246,15 +237,9 @@ class _ObjectFile:
         self._file.commit()
 
     def discard(self) -> None:
-        try:
-            self._file.discard()
-        finally:
-            # Otherwise the file's destructor would close it and upload the incomplete content.
-            self._file.closed = True
-
-
-def _stem(name: str) -> str:
-    return name.rpartition(".")[0]
+        # Otherwise the file's destructor would close it and upload the incomplete content.
+        self._file.closed = True
+        self._file.discard()
 
 
 @contextmanager
