@@ -7,7 +7,6 @@ import os
 import sys
 import typing as t
 from collections import Counter
-from functools import partial
 
 import click
 import msgspec
@@ -24,9 +23,6 @@ FAILURES = ("missing", "size-mismatch", "checksum-mismatch", "unexpected", "unre
 """Findings that fail the verification, in the order of the summary."""
 
 MAX_PRINTED_LENGTH = 300
-
-_DECODE_ERRORS = (msgspec.DecodeError, ValueError, RecursionError)
-_invalid = partial(click.BadParameter, param_hint="MANIFEST")
 
 
 class StoredRow(msgspec.Struct):
@@ -107,23 +103,26 @@ def _read_rows(lines: Iterable[bytes]) -> list[StoredRow | None]:
     """
     rows: dict[t.Any, StoredRow | None] = {}
     try:
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(lines, start=1):  # noqa: B007 - for the error
             if not line.strip():
                 continue
-            try:
-                row = msgspec.json.decode(line.removeprefix(codecs.BOM_UTF8))
-                if "record" in row or row.get("type") in ("SCHEMA", "STATE", "BATCH"):
-                    if "record" not in row or row.get("stream") == "recordings":
-                        continue
-                    row = row["record"]
-                is_stored = row["status"] == "stored"
-                rows[row[KEY]] = msgspec.convert(row, StoredRow) if is_stored else None
-            except (*_DECODE_ERRORS, TypeError, LookupError, AttributeError):
-                raise _invalid(f"line {number} is not a row of recording_media") from None
-    except OSError as error:
-        raise _invalid(f"cannot be read: {error.strerror}") from None
-    if not rows:  # probably the query failed, and with --one-way everything would seem to be ok
-        raise _invalid("it has no row of recording_media")
+            row = msgspec.json.decode(line.removeprefix(codecs.BOM_UTF8))
+            if "record" in row:
+                if row.get("stream") == "recordings":
+                    continue
+                row = row["record"]
+            elif row.get("type") in ("SCHEMA", "STATE", "BATCH"):
+                continue
+            is_stored = row["status"] == "stored"
+            rows[row[KEY]] = msgspec.convert(row, StoredRow) if is_stored else None
+        # Without rows, the query probably failed. With --one-way, everything would seem to be ok.
+        error = None if rows else "it has no row of recording_media"
+    except OSError as failure:
+        error = f"cannot be read: {failure.strerror}"
+    except (msgspec.DecodeError, ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        error = f"line {number} is not a row of recording_media"
+    if error:
+        raise click.BadParameter(error, param_hint="MANIFEST")
     return list(rows.values())
 
 
