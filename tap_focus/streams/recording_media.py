@@ -55,12 +55,7 @@ class RecordingMediaStream(FeedStream):
 
     @override
     def initial_records(self) -> Iterator[Row]:
-        """Open the archive and retry the downloads that failed in earlier runs.
-
-        Raises:
-            ConfigValidationError: a setting is missing or does not match the state.
-            StorageError: the archive cannot be written.
-        """
+        """Open the archive and retry the downloads that failed in earlier runs."""
         self._check_settings()
         self._downloader.open()
         if failed := self.state_manager.failed:
@@ -80,9 +75,6 @@ class RecordingMediaStream(FeedStream):
         """Return the failed downloads, and the shard if there are several.
 
         The list is written even if it is empty, since Meltano keeps keys that a state omits.
-
-        Raises:
-            TooManyFailedDownloadsError: the list is too long for a state.
         """
         if len(self._failed) > MAX_FAILED:
             raise TooManyFailedDownloadsError(MAX_FAILED)
