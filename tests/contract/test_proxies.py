@@ -58,7 +58,7 @@ class Tunnel:
         for writer in self._writers:
             writer.transport.abort()
         # The transports close their sockets in later iterations of the loop.
-        for _ in range(10):
+        for _turn in range(10):
             self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
 
