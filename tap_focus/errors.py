@@ -135,6 +135,14 @@ class StorageError(ArchiveError):
         self.reason = reason
 
 
+class FileUnreadableError(StorageError):
+    """A file of the archive cannot be examined, for example because it is in cold storage."""
+
+
+class LockError(StorageError):
+    """The store refused to lock a file."""
+
+
 class TooManyFailedDownloadsError(ArchiveError):
     """More downloads failed than the bookmark can hold for another attempt."""
 

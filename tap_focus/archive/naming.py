@@ -1,15 +1,17 @@
 """Where a recording belongs: the shard that archives it, and the name of its file.
 
-A file's name is `<yyyy>/<mm>/<dd>/<interactionId>.<extension>`, with the UTC day of the start.
+A file's name is `<yyyy>/<mm>/<dd>/<interactionId>.<extension>`, with the UTC day of the start. A
+later version of the audio is `<interactionId>-2.<extension>`, in the same folder.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import typing as t
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 
 UNKNOWN_DAY = "0000/00/00"
 """Folder of recordings without a valid start."""
@@ -32,6 +34,14 @@ _CONTENT_TYPES = {
     "bin": ("application/octet-stream", "binary/octet-stream"),  # the latter: default of S3
 }
 _EXTENSIONS = {name: extension for extension, names in _CONTENT_TYPES.items() for name in names}
+
+OTHER_EXTENSION = "audio"
+"""Extension for content types that are not in the table."""
+
+_FILE_NAME = re.compile(
+    rf"(-?[0-9]{{1,{MAX_ID_DIGITS}}}|[0-9a-f]{{64}})(?:-([2-9]|[1-9][0-9]{{1,8}}))?"
+    rf"\.({'|'.join([*_CONTENT_TYPES, OTHER_EXTENSION])})"
+)
 
 # RFC 3339. The offset may be missing, since Focus documents the field as UTC.
 _DATE_TIME = re.compile(
@@ -82,9 +92,52 @@ def file_stem(interaction_id: int, start: object) -> str:
     return f"{day}/{name}"
 
 
+class FileName(t.NamedTuple):
+    """The parts of a file's name.
+
+    Attributes:
+        interaction: last part of the recording's `file_stem`.
+        version: 1 for the first audio of the recording.
+        extension: without the dot.
+    """
+
+    interaction: str
+    version: int
+    extension: str
+
+    def __str__(self) -> str:
+        """Return the name, such as `1000.mp3`, or `1000-2.mp3` for the second version."""
+        version = "" if self.version == 1 else f"-{self.version}"
+        return f"{self.interaction}{version}.{self.extension}"
+
+
+def parse_file_name(name: str) -> FileName | None:
+    """Return the parts of a name, or None if the archive does not write such a name."""
+    match = _FILE_NAME.fullmatch(name)
+    if not match:
+        return None
+    interaction, version, extension = match.groups()
+    return FileName(interaction, int(version or 1), extension)
+
+
+def adjacent_days(day: str) -> tuple[str, ...]:
+    """Return a folder, and those of the days before and after it.
+
+    A correction of the start by some hours can move a recording to one of them.
+    """
+    if day == UNKNOWN_DAY:
+        return (day,)
+    middle = date.fromisoformat(day.replace("/", "-"))
+    days = [day]
+    for offset in (-1, 1):
+        with suppress(OverflowError):
+            days.append((middle + timedelta(offset)).isoformat().replace("-", "/"))
+    return tuple(days)
+
+
 def extension_for(content_type: str) -> str:
     """Return the file extension for a content type, without the dot."""
-    return _EXTENSIONS.get(content_type, "audio")
+    return _EXTENSIONS.get(content_type, OTHER_EXTENSION)
 
 
 def content_type_of(path: str) -> str:
