@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from contextlib import contextmanager
 from functools import partial
@@ -26,7 +27,7 @@ if t.TYPE_CHECKING:
 
     from tap_focus.api.record_model import RecordModel
 
-__all__ = ["MAX_POOL_SIZE", "AudioResponse", "Client", "Credentials"]
+__all__ = ["MAX_POOL_SIZE", "AudioResponse", "Client", "Credentials", "ResumePoint"]
 
 CURSOR_PATH = "/client/recording/cursor"
 AUDIO_PATH = "/client/recording.playBackByThirdPartyId"
@@ -144,29 +145,51 @@ class Client:
             raise
 
     @contextmanager
-    def open_audio(self, third_party_id: str) -> Iterator[AudioResponse]:
+    def open_audio(
+        self, third_party_id: str, *, resume_from: ResumePoint | None = None
+    ) -> Iterator[AudioResponse]:
         """Request the audio of a recording, once; `retry_audio` adds the retries.
+
+        Args:
+            third_party_id: of the recording.
+            resume_from: where an earlier response was cut off. Focus may start over nevertheless;
+                see `AudioResponse.offset`.
 
         Raises:
             InvalidAudioError: the response is no audio, or its length is unknown.
             RetryableError: a transient failure, also while the chunks are read.
             APIError: any other permanent failure.
         """
-        with self._open_authenticated(
-            "POST",
-            AUDIO_PATH,
-            json={"thirdPartyId": third_party_id},
-            # Compressed, the announced length would not be that of the file.
-            headers={"Accept": "audio/*, */*;q=0.5", "Accept-Encoding": "identity"},
-        ) as response:
-            yield AudioResponse(response)
+        # Compressed, the announced length would not be that of the file.
+        headers = {"Accept": "audio/*, */*;q=0.5", "Accept-Encoding": "identity"}
+        if resume_from:
+            headers |= {
+                "Range": f"bytes={resume_from.offset}-",
+                "If-Range": resume_from.validator,
+            }
+        body = {"thirdPartyId": third_party_id}
+        try:
+            with self._open_authenticated(
+                "POST", AUDIO_PATH, json=body, headers=headers
+            ) as response:
+                yield AudioResponse(response, resume_from)
+        except HTTPStatusError as error:
+            if resume_from and error.status == requests.codes.requested_range_not_satisfiable:
+                raise RetryableError("Focus no longer offers the rest of the audio") from error
+            raise
 
-    def retry_audio(self, attempt: Callable[[], T]) -> T:
+    def retry_audio(self, attempt: Callable[[], T], *, max_retries: int | None = None) -> T:
         """Call `attempt`, which downloads a file by `open_audio`, with retries.
 
         The request changes nothing at Focus, so it is safe to repeat.
+
+        Args:
+            attempt: the function.
+            max_retries: instead of the client's own, if it is smaller.
         """
-        return self._retries.call(attempt, f"POST {AUDIO_PATH}")
+        own = self._retries.max_retries
+        limit = own if max_retries is None else min(max_retries, own)
+        return self._retries.call(attempt, f"POST {AUDIO_PATH}", max_retries=limit)
 
     @contextmanager
     def _open_authenticated(
@@ -189,24 +212,37 @@ class Client:
             token = self._tokens.get()
 
 
+class ResumePoint(t.NamedTuple):
+    """Where the download of a file can continue: `offset` in bytes, in the version `validator`."""
+
+    offset: int
+    validator: str
+
+
 class AudioResponse:
-    """A response that claims to be a complete audio file.
+    """A response that claims to be an audio file, or the rest of one.
 
     Attributes:
         content_type: the media type in lower case, without parameters.
-        content_length: the announced size in bytes, or None if it is sent in chunks, whose end is
-            marked.
+        content_length: the announced size of the content in bytes, or None if it is sent in chunks,
+            whose end is marked.
+        offset: bytes of the file before the content, 0 unless the download is resumed.
     """
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Response, resumed_from: ResumePoint | None = None) -> None:
         """Check the headers.
 
         Raises:
             InvalidAudioError: the type is no audio, or the end of the file could not be recognized.
-            InvalidResponseError: the audio is compressed.
+            InvalidResponseError: the audio is compressed, or it is another range than requested.
         """
         headers = response.headers
         self._response = response
+        self.offset = 0
+        if response.status == requests.codes.partial_content and resumed_from:
+            self.offset = resumed_from.offset
+            if not _is_rest(headers.get("Content-Range", ""), self.offset):
+                raise InvalidResponseError("Focus sent another range of the audio than requested")
         self.content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         self.content_length = _content_length(headers)
         if not (
@@ -218,6 +254,18 @@ class AudioResponse:
             raise InvalidResponseError("Focus compressed the audio against the request")
         if self.content_length == 0:
             raise InvalidAudioError("Focus sent an empty file")
+
+    def resume_point(self, size: int) -> ResumePoint | None:
+        """Return where to continue after `size` bytes of the file, if Focus supports it.
+
+        RFC 9110 requires a strong validator, so that the parts are of the same file.
+        """
+        headers = self._response.headers
+        validator = headers.get("ETag", "")
+        is_supported = headers.get("Accept-Ranges", "").lower() == "bytes" or self.offset
+        if is_supported and size and validator.startswith('"'):
+            return ResumePoint(size, validator)
+        return None
 
     def iter_chunks(self) -> Iterator[bytes]:
         """Yield the content. Each chunk extends the time limit, so that large files are possible.
@@ -235,6 +283,12 @@ class AudioResponse:
             raise InvalidAudioError("Focus sent an empty file")
         if self.content_length is not None and size != self.content_length:
             raise RetryableError("the content has another length than announced")
+
+
+def _is_rest(content_range: str, offset: int) -> bool:
+    """Return whether a Content-Range (RFC 9110, section 14.4) reaches from an offset to the end."""
+    match = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", content_range)
+    return match is not None and int(match[1]) == offset and int(match[2]) + 1 == int(match[3])
 
 
 def _content_length(headers: t.Mapping[str, str]) -> int | None:

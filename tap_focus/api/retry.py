@@ -25,6 +25,7 @@ class RetryableError(Exception):
 
     Attributes:
         retry_after: seconds that the server asked to wait, or None.
+        is_rate_limit: whether other requests have to wait as well.
         on_exhausted: the error to raise after the last attempt, or None for `UnavailableError`.
     """
 
@@ -33,20 +34,29 @@ class RetryableError(Exception):
         reason: str,
         *,
         retry_after: float | None = None,
+        is_rate_limit: bool = False,
         on_exhausted: APIError | None = None,
     ) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+        self.is_rate_limit = is_rate_limit
         self.on_exhausted = on_exhausted
 
 
-class RetryPolicy(t.NamedTuple):
-    """How often a request to `host` is repeated; 0 retries are one attempt."""
+class RetryPolicy:
+    """How often a request to `host` is repeated; 0 retries are one attempt.
 
-    max_retries: int
-    host: str
+    Threads share a policy. When Focus limits the rate of one request, all of them wait.
+    """
 
-    def call(self, attempt: t.Callable[[], T], request: str) -> T:
+    def __init__(self, max_retries: int, host: str) -> None:
+        self.max_retries = max_retries
+        self.host = host
+        self._paused_until = 0.0
+
+    def call(
+        self, attempt: t.Callable[[], T], request: str, *, max_retries: int | None = None
+    ) -> T:
         """Call `attempt` until it raises no `RetryableError`, or the retries are used up.
 
         Raises:
@@ -54,23 +64,32 @@ class RetryPolicy(t.NamedTuple):
             APIError: the `on_exhausted` of the last failure.
         """
         started = time.monotonic()
-        for retries in range(self.max_retries + 1):
+        limit = self.max_retries if max_retries is None else max_retries
+        for retries in range(limit + 1):
+            self._wait_while_paused()
             try:
                 return attempt()
             except RetryableError as error:
                 failure = error
-            if retries < self.max_retries:
-                wait = seconds_to_wait(retries, failure.retry_after)
-                progress = f"Retry {retries + 1} of {self.max_retries} in {wait:.1f} s"
+            wait = seconds_to_wait(retries, failure.retry_after)
+            if failure.is_rate_limit:
+                self._paused_until = max(self._paused_until, time.monotonic() + wait)
+            if retries < limit:
+                progress = f"Retry {retries + 1} of {limit} in {wait:.1f} s"
                 logger.warning("%s: %s. %s", request, failure, progress)
                 time.sleep(wait)
         raise failure.on_exhausted or UnavailableError(
             request,
             host=self.host,
-            attempts=self.max_retries + 1,
+            attempts=limit + 1,
             seconds=time.monotonic() - started,
             reason=str(failure),
         )
+
+    def _wait_while_paused(self) -> None:
+        while (wait := self._paused_until - time.monotonic()) > 0:
+            # The jitter spreads the requests that have waited.
+            time.sleep(wait + random.uniform(0, 0.5))  # noqa: S311 - jitter needs no secrecy
 
 
 def seconds_to_wait(retries: int, retry_after: float | None) -> float:

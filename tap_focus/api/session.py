@@ -73,14 +73,16 @@ RETRYABLE_EXCEPTIONS = (
 
 
 class Response:
-    """A response with status 200 whose body has not been read.
+    """A response with status 200, or 206 to a range request, whose body has not been read.
 
     Attributes:
+        status: the status.
         headers: the response headers, case-insensitive.
         deadline: the time limit of the attempt.
     """
 
     def __init__(self, response: requests.Response, deadline: Deadline) -> None:
+        self.status = response.status_code
         self.headers = response.headers
         self.deadline = deadline
         self._response = response
@@ -229,11 +231,15 @@ class _RequestsSession(requests.Session):
 
 def _check_status(response: requests.Response, request: str) -> None:
     status = response.status_code
-    if status == requests.codes.ok:
+    is_range = status == requests.codes.partial_content and "Range" in response.request.headers
+    if status == requests.codes.ok or is_range:
         return
     if status in RETRYABLE_STATUSES:
-        wait = parse_retry_after(response.headers.get("Retry-After", ""))
-        raise RetryableError(f"Focus answered {status}", retry_after=wait)
+        raise RetryableError(
+            f"Focus answered {status}",
+            retry_after=parse_retry_after(response.headers.get("Retry-After", "")),
+            is_rate_limit=status == requests.codes.too_many_requests,
+        )
     if status < requests.codes.multiple_choices:
         raise UnexpectedStatusError(status, request)
     if status < requests.codes.bad_request:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 """U+FFFD, the character that Unicode provides for this purpose."""
@@ -40,3 +41,14 @@ def replace_surrogates(text: bytes) -> bytes:
 def sanitize(text: str) -> str:
     """Replace NUL and unpaired surrogates in a string."""
     return _UNSTORABLE.sub(REPLACEMENT, text)
+
+
+def sanitize_value(value: t.Any) -> t.Any:
+    """Replace NUL and unpaired surrogates in the strings and names of a JSON value."""
+    if isinstance(value, str):
+        return sanitize(value)
+    if isinstance(value, list):
+        return [sanitize_value(item) for item in value]
+    if isinstance(value, dict):
+        return {sanitize(name): sanitize_value(item) for name, item in value.items()}
+    return value

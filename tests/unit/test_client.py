@@ -376,6 +376,8 @@ def test_audio_is_requested_uncompressed(client: Client) -> None:
 class FakeResponse:
     """A response of `Session.open` that is its own deadline, and keeps by how much it grows."""
 
+    status = 200
+
     def __init__(self, headers: dict[str, str], chunks: list[bytes] | None = None) -> None:
         self.headers = {"Content-Type": "audio/mpeg", **headers}
         self.deadline = self

@@ -190,3 +190,26 @@ def test_a_date_that_does_not_exist_is_ignored(
     parse: Callable[[str], float | None], header: str
 ) -> None:
     assert parse(header) is None
+
+
+def test_a_rate_limit_makes_other_threads_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    sleeps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    policy = RetryPolicy(0, "host")
+
+    def limited() -> None:
+        raise RetryableError("429", retry_after=7, is_rate_limit=True)
+
+    with pytest.raises(UnavailableError):
+        policy.call(limited, "GET /x")
+    policy.call(lambda: None, "GET /y")
+
+    assert len(sleeps) == 1
+    assert 7 <= sleeps[0] <= 8
