@@ -5,12 +5,13 @@ from __future__ import annotations
 import abc
 import re
 import typing as t
+from contextlib import contextmanager
 
 import msgspec
 from fsspec import get_filesystem_class
 from fsspec.registry import known_implementations
 
-from tap_focus.errors import StorageError
+from tap_focus.errors import FileUnreadableError, StorageError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,7 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
         duration: seconds, as Focus stated at the download; None if unknown.
         is_missing: the store has recorded the file, but it no longer exists.
         locked_until: end of the retention period in the store, if any.
+        has_legal_hold: the store has put the file on hold.
     """
 
     path: str
@@ -58,6 +60,7 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
     duration: float | None = None
     is_missing: bool = False
     locked_until: datetime | None = None
+    has_legal_hold: bool = False
 
 
 class Retention(t.NamedTuple):
@@ -161,10 +164,10 @@ class AudioStore(abc.ABC):
     def prolong(self, file: StoredFile, retention: Retention) -> StoredFile:  # noqa: ARG002
         """Extend the lock of a file, if locks are enabled, and return the file with its lock.
 
-        An earlier date is not applied, and a legal hold is set but never removed.
+        A legal hold is set but never removed.
 
         Raises:
-            LockError: the store refused.
+            LockError: the store refused, or the file is locked until a later date already.
         """
         return file
 
@@ -174,7 +177,10 @@ class AudioStore(abc.ABC):
 
     @abc.abstractmethod
     def list_day(self, day: str) -> dict[str, int]:
-        """Return the sizes in bytes of a folder's files by name, without the store's own files."""
+        """Return the sizes in bytes of a folder's files by name, without the store's own files.
+
+        Subfolders that contain something are included. Their name ends with a slash.
+        """
 
     @abc.abstractmethod
     def list_unexpected(self) -> Iterator[str]:
@@ -197,17 +203,58 @@ def check_media_path(url: str) -> None:
     """
     if "::" in url:
         raise StorageError(OPEN, "URLs chained with :: are not supported")
-    # This includes `s3:` of `s3:/bucket`, which fsspec takes as a local folder.
-    protocol = match.group() if (match := _PROTOCOL.match(url)) else "file://"
+    protocol = _protocol(url)
     if protocol not in PACKAGE_EXTRAS:
         # Only a known name is shown: a secret may be in the wrong setting.
         is_known = protocol.rstrip(":/").lower() in known_implementations
         supported = ", ".join(("local folders", *PACKAGE_EXTRAS))
         name = protocol if is_known else "its protocol"
         raise StorageError(OPEN, f"{name} is not supported, only {supported}")
+    path = url.removeprefix(protocol)
+    if PACKAGE_EXTRAS[protocol] and ("//" in path or path.startswith("/")):
+        # S3 takes the double slash as a folder without a name, and fsspec removes it in some calls.
+        raise StorageError(OPEN, f"{protocol} URLs with an empty part such as // are not supported")
     try:
         get_filesystem_class(protocol.removesuffix("://"))
     except (ImportError, ValueError):  # ValueError: the package itself registers the protocol
         extra = PACKAGE_EXTRAS[protocol]
         reason = f"{protocol} needs a package that is not installed (extra: {extra})"
         raise StorageError(OPEN, reason) from None
+
+
+def package_extra(url: str) -> str | None:
+    """Return the package extra for a valid `media_path`; None for a local folder."""
+    return PACKAGE_EXTRAS[_protocol(url)]
+
+
+def _protocol(url: str) -> str:
+    # This includes `s3:` of `s3:/bucket`, which fsspec takes as a local folder.
+    return match.group() if (match := _PROTOCOL.match(url)) else "file://"
+
+
+@contextmanager
+def storage_errors(
+    action: str, *, one_file: type[Exception] | tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Raise the exceptions of a file system as StorageError. Each has its own classes.
+
+    Exceptions of the types `one_file` become FileUnreadableError.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except Exception as error:
+        kind = FileUnreadableError if isinstance(error, one_file) else StorageError
+        raise kind(action, _reason(error)) from error
+
+
+def error_code(error: BaseException) -> str:
+    """Return the code of an error of S3, such as `NoSuchBucket`; empty for other errors."""
+    response = getattr(error.__cause__ or error, "response", None)
+    details = response.get("Error") if isinstance(response, dict) else None
+    return str(details.get("Code", "")) if isinstance(details, dict) else ""
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or error_code(error) or type(error).__name__
