@@ -1,0 +1,272 @@
+"""The store in object storage, by fsspec: Google Cloud Storage and Azure.
+
+An object appears with its last byte, and only if no object has its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+import typing as t
+
+from fsspec.core import url_to_fs
+from typing_extensions import override
+
+from tap_focus.archive.free_space import check_free_space
+from tap_focus.archive.listed_store import ListedStore
+from tap_focus.archive.marker import MARKER_NAME, Marker, decode_marker, encode_marker
+from tap_focus.archive.naming import content_type_of
+from tap_focus.archive.store import (
+    OPEN,
+    WRITE,
+    FileDetails,
+    NewFile,
+    StoredFile,
+    check_media_path,
+    storage_errors,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_focus.archive.store import Retention
+
+SPOOL_BYTES = 1024 * 1024
+"""Content of a new file that is kept in memory. The rest is in a temporary file."""
+
+READ_SIZE = 1024 * 1024
+
+BLOCK_SIZE = 8 * 1024 * 1024
+"""Bytes of one request when an object is read."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class ObjectStore(ListedStore):
+    """Complete objects below a URL such as `gs://bucket/folder`.
+
+    Checksums are recorded in the metadata of objects in Google Cloud Storage. adlfs cannot upload
+    content and metadata in one request, so that files in Azure are read again.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        check_media_path(url)
+        with storage_errors(OPEN):
+            # The cache of listings would grow with the archive, by more than 1 KB per object.
+            self.fs, self.root = url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
+
+    @override
+    def uri(self, path: str) -> str:
+        return str(self.fs.unstrip_protocol(self._full(path)))
+
+    @override
+    def create(self, stem: str) -> NewFile:
+        return NewObject(self)
+
+    @override
+    def flush(self) -> None:
+        """Do nothing: an object is durable when its upload ends."""
+
+    @override
+    def checksum(self, path: str) -> tuple[int, str]:
+        digest, size = hashlib.sha256(), 0
+        with (
+            storage_errors(f"read {path} in media_path", one_file=PermissionError),
+            # Without a cache, since each byte is read once.
+            self.fs.open(self._full(path), "rb", block_size=BLOCK_SIZE) as file,
+        ):
+            while chunk := file.read(READ_SIZE):
+                digest.update(chunk)
+                size += len(chunk)
+        return size, digest.hexdigest()
+
+    @override
+    def recorded_checksum(self, path: str) -> str | None:
+        with storage_errors(f"examine {path} in media_path", one_file=PermissionError):
+            return _recorded(self.fs.info(self._full(path)))[0]
+
+    def store(self, path: str, new: NewObject, details: FileDetails) -> tuple[StoredFile, bool]:
+        """Upload a spooled file; see `NewFile.commit`."""
+        file = StoredFile(
+            path=path,
+            size=new.size,
+            sha256=new.sha256,
+            content_type=details.content_type,
+            source=details.source,
+            duration=details.duration,
+        )
+        with storage_errors(WRITE):
+            file, is_new = self._upload(file, new, details.retention)
+        with self._lock:
+            self._remember(path)
+        return file, is_new
+
+    def _upload(
+        self, file: StoredFile, new: NewObject, retention: Retention | None
+    ) -> tuple[StoredFile, bool]:
+        """Store an object with its details, unless it exists. Return as `NewFile.commit` does."""
+        del retention
+        is_new = self._put(file.path, new, self._upload_options(file))
+        if not is_new:
+            if existing := self._examine(file.path):
+                return existing, False
+            # An empty object counts as missing.
+            self._put(file.path, new, self._upload_options(file), mode="overwrite")
+        return file, True
+
+    def _put(
+        self, path: str, new: NewObject, options: dict[str, t.Any], mode: str = "create"
+    ) -> bool:
+        try:
+            self.fs.put_file(new.name, self._full(path), mode=mode, **options)
+        except FileExistsError:
+            return False
+        return True
+
+    def _upload_options(self, file: StoredFile) -> dict[str, t.Any]:
+        if "gs" not in _protocols(self.fs):
+            return {}
+        return {"content_type": file.content_type, "metadata": metadata_of(file)}
+
+    @override
+    def _list(self, folder: str) -> Iterator[tuple[str, int]]:
+        with storage_errors(f"list {folder or 'the folders'} in media_path"):
+            full = self._full(folder)
+            try:
+                entries = self.fs.ls(full, detail=True, refresh=True)
+            except FileNotFoundError:
+                return
+            for entry in entries:
+                name = entry["name"].rstrip("/")
+                if entry["type"] == "directory" and len(name) > len(full):
+                    yield f"{name[len(full) + 1 :]}/", 0
+                elif entry["type"] == "file" and not entry["name"].endswith("/"):
+                    yield name[len(full) + 1 :], entry["size"]
+
+    @override
+    def _examine(self, path: str) -> StoredFile | None:
+        """Return an object by its metadata, or read it if its checksum is not recorded."""
+        with storage_errors(f"examine {path} in media_path", one_file=PermissionError):
+            try:
+                info = self.fs.info(self._full(path))
+            except FileNotFoundError:
+                return None
+        if not info["size"]:
+            return None
+        sha256, metadata = _recorded(info)
+        size = info["size"]
+        if not sha256:
+            size, sha256 = self.checksum(path)
+        return StoredFile(
+            path=path,
+            size=size,
+            sha256=sha256,
+            content_type=info.get("contentType") or content_type_of(path),
+            **details_of(metadata),
+        )
+
+    @override
+    def _read_marker(self) -> Marker | None:
+        with storage_errors(OPEN):
+            try:
+                return decode_marker(self.fs.cat_file(self._full(MARKER_NAME)))
+            except FileNotFoundError:
+                return None
+
+    @override
+    def _create_marker(self, marker: Marker) -> None:
+        new = NewObject(self)
+        try:
+            new.write(encode_marker(marker))
+            with storage_errors(WRITE):
+                self._put(MARKER_NAME, new, {})
+        finally:
+            new.discard()
+
+    def _full(self, path: str) -> str:
+        return f"{self.root}/{path}".rstrip("/")
+
+
+class NewObject(NewFile):
+    """The content of an object before its upload, in memory as long as it is small."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        with storage_errors("write a temporary file"):
+            self._file = tempfile.NamedTemporaryFile(buffering=SPOOL_BYTES)  # noqa: SIM115
+        self.restart()
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of what was written, in hex."""
+        return self._digest.hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The name of a temporary file with the content."""
+        self._file.flush()
+        return self._file.name
+
+    @property
+    def content(self) -> t.BinaryIO:
+        """The content, from its start."""
+        self._file.seek(0)
+        return t.cast("t.BinaryIO", self._file.file)  # aiohttp needs a real file, not a wrapper
+
+    @override
+    def write(self, chunk: bytes) -> None:
+        with storage_errors("write a temporary file"):
+            check_free_space(tempfile.gettempdir(), len(chunk))
+            self._file.write(chunk)
+        self._digest.update(chunk)
+        self.size += len(chunk)
+
+    @override
+    def restart(self) -> None:
+        with storage_errors("write a temporary file"):
+            self._file.seek(0)
+            self._file.truncate()
+        self.size = 0
+        self._digest = hashlib.sha256()
+
+    @override
+    def commit(self, path: str, details: FileDetails) -> tuple[StoredFile, bool]:
+        try:
+            return self._store.store(path, self, details)
+        finally:
+            self.discard()
+
+    @override
+    def discard(self) -> None:
+        self._file.close()
+
+
+def metadata_of(file: StoredFile) -> dict[str, str]:
+    """Return the user metadata of an object. Values are in ASCII."""
+    values = {"source": file.source, "duration": file.duration}
+    return {
+        "sha256": file.sha256,
+        **{name: str(value) for name, value in values.items() if value is not None},
+    }
+
+
+def details_of(metadata: dict[str, str]) -> dict[str, t.Any]:
+    """Return the fields of a `StoredFile` that `metadata_of` has recorded."""
+    try:
+        duration = float(metadata["duration"])
+    except (KeyError, ValueError):
+        duration = None
+    return {"source": metadata.get("source"), "duration": duration}
+
+
+def _recorded(info: dict[str, t.Any]) -> tuple[str | None, dict[str, str]]:
+    metadata = info.get("metadata") or {}
+    sha256 = metadata.get("sha256", "")
+    return (sha256 if _SHA256.fullmatch(sha256) else None), metadata
+
+
+def _protocols(filesystem: t.Any) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)

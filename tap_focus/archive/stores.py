@@ -1,0 +1,38 @@
+"""Choose the kind of store for a `media_path`."""
+
+from __future__ import annotations
+
+import typing as t
+
+from tap_focus.archive.local_store import LocalStore
+from tap_focus.archive.store import OPEN, check_media_path, package_extra
+from tap_focus.errors import StorageError
+
+if t.TYPE_CHECKING:
+    from tap_focus.archive.store import AudioStore
+
+
+def open_store(url: str, lock_mode: str | None = None) -> AudioStore:
+    """Return the store for a local folder or a URL such as `s3://bucket/folder`.
+
+    Args:
+        url: the setting `media_path`.
+        lock_mode: `governance` or `compliance`, to lock new files. Only S3 can do this.
+
+    Raises:
+        StorageError: the protocol is not supported, or its Python package is not installed.
+    """
+    check_media_path(url)
+    extra = package_extra(url)
+    if lock_mode and extra != "s3":
+        raise StorageError(OPEN, "media_lock needs a bucket in S3, such as s3://bucket/folder")
+    # Imported when needed: each needs a package that may not be installed, and memory.
+    if extra == "s3":
+        from tap_focus.archive.s3_store import S3Store  # noqa: PLC0415
+
+        return S3Store(url, lock_mode)
+    if extra:
+        from tap_focus.archive.object_store import ObjectStore  # noqa: PLC0415
+
+        return ObjectStore(url)
+    return LocalStore(url)
