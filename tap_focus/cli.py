@@ -71,8 +71,6 @@ _ADVICE: dict[int, dict[type[Exception], str]] = {
     os.EX_TEMPFAIL: {
         errors.UnavailableError: "State is unchanged. Run again later. If it persists, check the "
         "network.",
-        errors.TooManyFailedDownloadsError: "State is unchanged. Fix the reasons in the column "
-        "error of recording_media.",
     },
     os.EX_PROTOCOL: {
         errors.InvalidResponseError: "Check that api_url is the API of Focus. Otherwise run again "
@@ -88,6 +86,7 @@ _ADVICE: dict[int, dict[type[Exception], str]] = {
     os.EX_CONFIG: {
         errors.ResponseTooLargeError: "Set a smaller page_size.",
         errors.HTTPStatusError: STATUS_ADVICE[400],
+        errors.PlaybackForbiddenError: "Give the service user the right Recording.Play.",
         errors.RedirectError: "Redirects are not followed, since they could leak credentials. Set "
         "region or api_url to the address of Focus.",
         errors.CertificateError: "Check api_url, or set REQUESTS_CA_BUNDLE to your company's CA "
@@ -111,6 +110,8 @@ def main() -> t.NoReturn:
     # A page creates thousands of objects. With Python's threshold of 700, collections would take
     # 1.5 of 5.5 µs of CPU for each record.
     gc.set_threshold(100_000)
+    # Files with audio, or with records in batches, are not for other users of the machine.
+    os.umask(os.umask(0o027) | 0o027)
     _end_process(_run())
 
 

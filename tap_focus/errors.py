@@ -115,6 +115,16 @@ class InvalidRecordingError(APIError):
     """A recording has no usable primary key, or is too large."""
 
 
+class PlaybackForbiddenError(APIError):
+    """Focus refused the audio of all recordings with status 403."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"Focus refused all of the first {count} downloads with status 403, although "
+            "mediaAccessStatus is Permitted"
+        )
+
+
 class InvalidAudioError(APIError):
     """A response to an audio request is not a complete audio file."""
 
@@ -141,13 +151,6 @@ class FileUnreadableError(StorageError):
 
 class LockError(StorageError):
     """The store refused to lock a file."""
-
-
-class TooManyFailedDownloadsError(ArchiveError):
-    """More downloads failed than the bookmark can hold for another attempt."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"More than {limit} failed downloads wait for another attempt")
 
 
 class BatchStorageError(TapFocusError):

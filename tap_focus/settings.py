@@ -114,6 +114,12 @@ def base_url(config: Mapping[str, t.Any]) -> str:
     return str(config.get("api_url") or f"https://{config.get('region')}.focus.subphonic.ai/api")
 
 
+def account(config: Mapping[str, t.Any]) -> str:
+    """Return what identifies the account: its region, or else its host, and its number."""
+    place = config.get("region") or urlsplit(base_url(config)).hostname
+    return f"{place}/{config.get('client_id')}"
+
+
 def to_utc(text: str) -> str:
     """Convert an ISO 8601 date or date-time, UTC unless it names a zone, to Focus's `fromDate`.
 

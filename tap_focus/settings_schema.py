@@ -67,6 +67,23 @@ SCHEMA: dict[str, t.Any] = th.PropertiesList(
     _setting("media_concurrency", th.IntegerType(minimum=1, maximum=64), default=8)(
         "Downloads at once."
     ),
+    _setting("media_retry_days", th.NumberType(minimum=0, maximum=365), default=7)(
+        "Days for which audio that is missing or failed is requested again, at growing intervals. "
+        "0 turns it off."
+    ),
+    _setting(
+        "media_max_bytes", th.IntegerType(minimum=1), title="Media max. size", default=10 * 1024**3
+    )("Largest audio file in bytes. A larger one gets the status `failed`."),
+    _setting(
+        "media_max_seconds",
+        th.NumberType(exclusive_minimum=0),
+        title="Media max. duration",
+        default=6 * 60 * 60,
+    )("Longest download of one file in seconds, retries included."),
+    _setting("media_lock", th.StringType(allowed_values=["governance", "compliance"]))(
+        "Lock each file in S3 (Object Lock) in this mode, until `retainUntil` and while there are "
+        "`legalHolds`. The bucket needs Object Lock."
+    ),
     _setting("media_shard", th.StringType())(
         "`k/n` archives the k-th of n parts of all recordings, so that n machines can share the "
         "work."

@@ -16,6 +16,7 @@ from typing_extensions import override
 from tap_focus import settings
 from tap_focus.api.client import Client, Credentials
 from tap_focus.archive.downloader import AudioDownloader
+from tap_focus.archive.transfer import DownloadLimits
 from tap_focus.settings_schema import SCHEMA
 from tap_focus.streams.batch import validate_batch_config
 from tap_focus.streams.recording_media import RecordingMediaStream
@@ -65,11 +66,24 @@ class TapFocus(Tap):
             user_agent=config.get("user_agent") or f"{self.name}/{self.plugin_version}",
         )
         downloader = AudioDownloader(
-            client, config.get("media_path"), config.get("media_concurrency", 1)
+            client,
+            config.get("media_path"),
+            lock_mode=config.get("media_lock"),
+            concurrency=config.get("media_concurrency", 1),
+            limits=DownloadLimits(
+                max_bytes=config.get("media_max_bytes", 1),
+                max_seconds=config.get("media_max_seconds", 1),
+            ),
         )
         return [
             RecordingsStream(self, client=client, writer=writer),
-            RecordingMediaStream(self, client=client, writer=writer, downloader=downloader),
+            RecordingMediaStream(
+                self,
+                client=client,
+                writer=writer,
+                downloader=downloader,
+                account=settings.account(config),
+            ),
         ]
 
     @override

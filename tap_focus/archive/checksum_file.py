@@ -136,7 +136,7 @@ class ChecksumFile:
         self._end += len(entry)
 
     def sync(self) -> None:
-        """Make the entries durable."""
+        """Sync the entries to the disk."""
         with suppress(FileNotFoundError):
             file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             try:

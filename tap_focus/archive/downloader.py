@@ -2,173 +2,244 @@
 
 from __future__ import annotations
 
-import logging
 import typing as t
 from concurrent.futures import ThreadPoolExecutor, wait
-from datetime import datetime, timezone
 
 from tap_focus import errors
 from tap_focus.api.record_model import KEY
-from tap_focus.archive.naming import content_type_of, extension_for, file_stem, parse_date_time
-from tap_focus.archive.store import AudioStore, StoredFile
+from tap_focus.archive.audio_check import check_content, check_size
+from tap_focus.archive.naming import FileName, extension_for, file_stem, parse_file_name
+from tap_focus.archive.rows import (
+    NoAudio,
+    RequestedAudio,
+    file_columns,
+    new_row,
+    requested_audio,
+    retention_of,
+)
+from tap_focus.archive.store import FileDetails
+from tap_focus.archive.stores import open_store
+from tap_focus.archive.transfer import Transfer
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tap_focus.api.client import Client
+    from tap_focus.archive.store import Retention, StoredFile
+    from tap_focus.archive.transfer import DownloadLimits
 
     Recording = dict[str, t.Any]
     Row = dict[str, t.Any]
 
-logger = logging.getLogger("tap-focus.media")
-
-MAX_COPIED_LENGTH = 4096
-"""Longest text that a row and the bookmark copy from a recording, in characters."""
-
-COPIED_FIELDS = (KEY, "thirdPartyId", "startDatetimeUTC", "type")
-"""Fields of a recording that its row repeats."""
-
 POLL_INTERVAL = 0.2
 """Seconds between two calls of `on_wait`. A signal is handled within this time."""
 
-_FAILURES = (errors.InvalidAudioError, errors.InvalidResponseError, errors.UnavailableError)
-"""Errors that concern one recording."""
-
-_UNAUTHORIZED = 401
 _STATUSES = {403: "not_permitted", 404: "not_found", 410: "not_found"}
 """Manifest status for an HTTP status. Other HTTP statuses give `failed`."""
 
+_FAILURES = (
+    errors.FileUnreadableError,
+    errors.HTTPStatusError,
+    errors.InvalidAudioError,
+    errors.InvalidResponseError,
+    errors.RedirectError,
+    errors.UnavailableError,
+)
+"""Errors that can concern a single recording."""
+
 
 class DownloadResult(t.NamedTuple):
-    """A recording's row in the manifest, without `nextCursorId`.
+    """The result for one recording.
 
-    `requested` is false if the file was already stored, if there is no audio to request, or if the
-    recording occurs again later in the page.
+    Attributes:
+        recording: as Focus sent it.
+        row: its row in the manifest, without `nextCursorId`.
+        is_new: whether a file was downloaded.
+        error: why there is no file, if one was requested or could not be examined.
     """
 
+    recording: Recording
     row: Row
-    requested: bool = False
+    is_new: bool = False
+    error: Exception | None = None
 
     @property
-    def downloaded(self) -> bool:
-        """Whether the file was downloaded for this result."""
-        return self.requested and self.row["status"] == "stored"
+    def has_no_audio(self) -> bool:
+        """Whether Focus has no audio for the recording, or not yet."""
+        return self.error is not None and self.row["status"] == "not_found"
 
 
 class AudioDownloader:
     """Downloads audio from Focus into a store, `concurrency` files at once."""
 
-    def __init__(self, client: Client, media_path: str | None, concurrency: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        media_path: str | None,
+        *,
+        lock_mode: str | None,
+        concurrency: int,
+        limits: DownloadLimits,
+    ) -> None:
         self._client = client
         self._media_path = media_path
+        self._lock_mode = lock_mode
         self._concurrency = concurrency
-        self._has_warned = False
+        self._limits = limits
 
-    def open(self) -> None:
-        """Open the store and remove its stale partial files.
+    def open(self, account: str, *, has_bookmark: bool) -> None:
+        """Open the archive of an account; see `AudioStore.open`.
 
         Raises:
-            StorageError: `media_path` is not set, not supported, or cannot be written.
+            StorageError: `media_path` is not set, not supported, or cannot be used.
         """
         if self._media_path is None:
             raise errors.StorageError("open media_path", "it is not set")
-        self._store = AudioStore(self._media_path)
-        self._store.prepare()
+        self._store = open_store(self._media_path, self._lock_mode)
+        self._store.open(account, has_bookmark=has_bookmark)
         # A stopped run does not wait for these threads, since it ends with os._exit.
         self._pool = ThreadPoolExecutor(self._concurrency, "download")
 
+    def flush(self) -> None:
+        """Sync all stored files to the disk. Called before the bookmark advances past them."""
+        self._store.flush()
+
     def download_all(
-        self, recordings: Sequence[Recording], *, on_wait: Callable[[], None]
+        self,
+        recordings: Sequence[Recording],
+        *,
+        on_wait: Callable[[], None],
+        max_retries: int | None = None,
     ) -> Iterator[DownloadResult]:
-        """Download the audio of a page of recordings and yield their results in the same order.
+        """Download the audio of recordings and yield their results in the same order.
 
         A recording that occurs several times is requested once, with the fields of its last entry.
-        `on_wait` is called several times a second while a download is waited for. It may raise to
-        stop.
+
+        Args:
+            recordings: as Focus sent them.
+            on_wait: called several times a second while a download is waited for. May raise to
+                stop.
+            max_retries: limit for each request below the client's own.
 
         Raises:
             StorageError: the store cannot be read or written.
             APIError: an error that is not specific to one recording, such as a failed login.
         """
         latest = {recording[KEY]: recording for recording in recordings}
-        futures = {key: self._pool.submit(self._download, latest[key]) for key in latest}
-        for recording in recordings:
-            key = recording[KEY]
-            on_wait()
-            while not wait([futures[key]], timeout=POLL_INTERVAL).done:
-                on_wait()
-            result = futures[key].result()
-            self._warn_if_forbidden(result)
-            yield result if recording is latest[key] else result._replace(requested=False)
-
-    def _download(self, recording: Recording) -> DownloadResult:
-        """Download the audio of one recording, unless it is stored already."""
-        stem = file_stem(recording[KEY], recording.get("startDatetimeUTC"))
-        access = recording.get("mediaAccessStatus")
-        third_party_id = recording.get("thirdPartyId")
-        if file := self._store.find(stem):
-            row = self._stored_row(recording, file, content_type_of(file.path))
-        elif access != "Permitted":
-            row = _row(recording, "not_permitted", f"mediaAccessStatus is {access!a:.80}")
-        elif not isinstance(third_party_id, str) or not third_party_id:
-            row = _row(recording, "not_found", "thirdPartyId is missing or not a text")
-        elif len(third_party_id) > MAX_COPIED_LENGTH:
-            error = f"thirdPartyId has more than {MAX_COPIED_LENGTH} characters"
-            row = _row(recording, "not_found", error)
-        else:
-            return DownloadResult(self._request(recording, third_party_id, stem), requested=True)
-        return DownloadResult(row)
-
-    def _request(self, recording: Recording, third_party_id: str, stem: str) -> Row:
-        def attempt() -> tuple[StoredFile, str]:
-            with self._client.open_audio(third_party_id) as audio:
-                path = f"{stem}.{extension_for(audio.content_type)}"
-                return self._store.write(path, audio.iter_chunks()), audio.content_type
-
-        try:
-            return self._stored_row(recording, *self._client.retry_audio(attempt))
-        except _FAILURES as error:
-            return _row(recording, "failed", error.reason)
-        except errors.HTTPStatusError as error:
-            if error.status == _UNAUTHORIZED:
-                raise
-            status = _STATUSES.get(error.status, "failed")
-            return _row(recording, status, f"Focus returned status {error.status}")
-
-    def _stored_row(self, recording: Recording, file: StoredFile, content_type: str) -> Row:
-        return _row(recording, "stored") | {
-            "uri": self._store.uri(file.path),
-            "contentType": content_type,
-            "sizeInBytes": file.size,
-            "sha256": file.sha256,
+        for recording in latest.values():
+            self._check_retention(recording)
+        futures = {
+            key: self._pool.submit(self._download, recording, max_retries)
+            for key, recording in latest.items()
         }
+        for recording in recordings:
+            future = futures[recording[KEY]]
+            on_wait()
+            while not wait([future], timeout=POLL_INTERVAL).done:
+                on_wait()
+            result = future.result()
+            is_latest = recording is latest[recording[KEY]]
+            yield result if is_latest else result._replace(is_new=False, error=None)
 
-    def _warn_if_forbidden(self, result: DownloadResult) -> None:
-        """Warn once if Focus refuses audio that `mediaAccessStatus` permits."""
-        if result.requested and result.row["status"] == "not_permitted" and not self._has_warned:
-            self._has_warned = True
-            logger.warning(
-                "Focus refused audio with status 403, although mediaAccessStatus is Permitted. If "
-                "this happens for all recordings, the service user lacks the right "
-                "Recording.Play. Recordings with status not_permitted are not requested again "
-                "until Focus updates them or recording_media starts with fresh state"
-            )
+    def _check_retention(self, recording: Recording) -> None:
+        """Check that a file can be locked, before any file of the page is stored."""
+        is_unlimited = retention_of(recording).until is None
+        if self._store.requires_retention_date and is_unlimited:
+            reason = "a recording has no retainUntil, and the bucket has no default retention"
+            raise errors.StorageError("lock files in media_path", reason)
+
+    def _download(self, recording: Recording, max_retries: int | None) -> DownloadResult:
+        """Download the audio of one recording, unless it is stored already."""
+        row = new_row(recording)
+        stem = file_stem(recording[KEY], recording.get("startDatetimeUTC"))
+        try:
+            files = self._store.find(stem)
+        except errors.FileUnreadableError as error:
+            return DownloadResult(recording, row | _failure(error), error=error)
+        is_stored = bool(files) and not files[-1].is_missing
+        audio = requested_audio(recording)
+        failure: Row = {}
+        cause: Exception | None = None
+        is_new = False
+        if isinstance(audio, NoAudio):
+            failure = {} if is_stored else audio._asdict()
+        elif not is_stored or _is_outdated(files, audio):
+            try:
+                file, is_new = self._request(audio, stem, files, max_retries)
+                files = [*(one for one in files if one.path != file.path), file]
+            except _FAILURES as error:
+                cause, failure = error, _failure(error)
+        if is_stored:
+            failure.pop("status", None)  # the version before is still there
+        elif files and failure:
+            reason = f"The stored file is missing. {failure['error']}"
+            failure = {"status": "failed", "error": reason}
+        files, lock_error = self._prolong(files, retention_of(recording))
+        row |= file_columns(self._store, files) | {"lockError": lock_error} | failure
+        return DownloadResult(recording, row, is_new, cause)
+
+    def _request(
+        self,
+        audio: RequestedAudio,
+        stem: str,
+        files: Sequence[StoredFile],
+        max_retries: int | None,
+    ) -> tuple[StoredFile, bool]:
+        """Request the audio, and store it as the next version of the file.
+
+        Returns:
+            The file, and whether it is new: not if the content is that of the version before.
+        """
+        new = self._store.create(stem)
+        transfer = Transfer(self._client, audio.third_party_id, new, self._limits)
+        try:
+            content_type = self._client.retry_audio(transfer.attempt, max_retries=max_retries)
+            check_content(transfer.head, new.size)
+            check_size(new.size, audio.duration)
+            path = _next_path(stem, files, extension_for(content_type))
+            if files and files[-1].sha256 == new.sha256:
+                if not files[-1].is_missing:
+                    return files[-1], False
+                path = files[-1].path
+            details = FileDetails(content_type, audio.source, audio.duration, audio.retention)
+            return new.commit(path, details)
+        finally:
+            new.discard()
+
+    def _prolong(
+        self, files: Sequence[StoredFile], retention: Retention
+    ) -> tuple[list[StoredFile], str | None]:
+        """Extend the locks of a recording's files, and return the files and the last failure."""
+        prolonged, failure = [*files], None
+        for index, file in enumerate(files):
+            try:
+                if not file.is_missing:
+                    prolonged[index] = self._store.prolong(file, retention)
+            except errors.LockError as error:  # noqa: PERF203 - a recording has few files
+                failure = error.reason
+        return prolonged, failure
 
 
-def _row(recording: Recording, status: str, error: str | None = None) -> Row:
-    """Return a row without a file. A field that does not fit its column becomes null."""
-    start = _text_or_none(recording.get("startDatetimeUTC"))
-    return {
-        KEY: recording[KEY],
-        "thirdPartyId": _text_or_none(recording.get("thirdPartyId")),
-        "startDatetimeUTC": start if parse_date_time(start) else None,
-        "type": _text_or_none(recording.get("type")),
-        **dict.fromkeys(("uri", "contentType", "sizeInBytes", "sha256")),
-        "fetchedAt": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-        "status": status,
-        "error": error,
-    }
+def _failure(error: Exception) -> Row:
+    """Return status and error of a row for an error that concerns one recording."""
+    if isinstance(error, errors.HTTPStatusError):
+        reason = f"Focus returned status {error.status}"
+        return {"status": _STATUSES.get(error.status, "failed"), "error": reason}
+    return {"status": "failed", "error": getattr(error, "reason", str(error))}
 
 
-def _text_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) and len(value) <= MAX_COPIED_LENGTH else None
+def _is_outdated(files: Sequence[StoredFile], audio: RequestedAudio) -> bool:
+    """Return whether Focus has other or longer audio, by what it stated with the versions."""
+    sources = {file.source for file in files}
+    durations = [file.duration for file in files if file.duration]
+    is_other = None not in sources and audio.source not in sources
+    is_longer = bool(durations and audio.duration and audio.duration > max(durations))
+    return is_other or is_longer
+
+
+def _next_path(stem: str, files: Sequence[StoredFile], extension: str) -> str:
+    """Return the path of the next version of a file."""
+    names = [parse_file_name(file.path.rpartition("/")[2]) for file in files]
+    version = 1 + max((name.version for name in names if name), default=0)
+    folder, _, interaction = stem.rpartition("/")
+    return f"{folder}/{FileName(interaction, version, extension)}"

@@ -106,10 +106,6 @@ class ListedStore(AudioStore):
         check_marker(marker, account)
 
     @override
-    def exists(self, stem: str) -> bool:
-        return bool(self._candidates(stem))
-
-    @override
     def find(self, stem: str) -> list[StoredFile]:
         files = []
         for paths in self._candidates(stem).values():

@@ -199,6 +199,7 @@ class NewObject(NewFile):
         self.restart()
 
     @property
+    @override
     def sha256(self) -> str:
         """The checksum of what was written, in hex."""
         return self._digest.hexdigest()

@@ -27,7 +27,7 @@ _WITHOUT_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, er
 
 
 class PartialFile:
-    """A partial file in the folder of the final file, which may be a volume of its own."""
+    """A partial file in the folder of the final file, which may be a separate volume."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -60,7 +60,7 @@ class PartialFile:
         return self._digest.hexdigest()
 
     def close(self) -> Path:
-        """Make the content durable. A file under its name must never be empty or incomplete."""
+        """Sync the content to the disk. A file under its name must never be empty or incomplete."""
         with self._open() as file:
             file.flush()
             os.fsync(file.fileno())
@@ -134,7 +134,7 @@ def remove_stale_partials(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names of the files in a folder durable."""
+    """Sync the names of the files in a folder to the disk."""
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(file)

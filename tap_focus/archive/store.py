@@ -91,6 +91,11 @@ class NewFile(abc.ABC):
 
     size: int
 
+    @property
+    @abc.abstractmethod
+    def sha256(self) -> str:
+        """SHA-256 of the content in hex."""
+
     @abc.abstractmethod
     def write(self, chunk: bytes) -> None:
         """Append to the content."""
@@ -139,10 +144,6 @@ class AudioStore(abc.ABC):
         """Return the URI of a file, for the manifest."""
 
     @abc.abstractmethod
-    def exists(self, stem: str) -> bool:
-        """Return whether a recording has a file, by the listing of its folder only."""
-
-    @abc.abstractmethod
     def find(self, stem: str) -> list[StoredFile]:
         """Return all versions of a recording's file, the first version first.
 
@@ -159,7 +160,7 @@ class AudioStore(abc.ABC):
 
     @abc.abstractmethod
     def flush(self) -> None:
-        """Make all committed files durable. Called before the bookmark advances past them."""
+        """Sync all committed files to the disk. Called before the bookmark advances past them."""
 
     def prolong(self, file: StoredFile, retention: Retention) -> StoredFile:  # noqa: ARG002
         """Extend the lock of a file, if locks are enabled, and return the file with its lock.

@@ -13,7 +13,7 @@ import msgspec
 
 from tap_focus.api.record_model import KEY
 from tap_focus.archive.naming import path_from_uri
-from tap_focus.archive.store import AudioStore
+from tap_focus.archive.old_store import AudioStore
 from tap_focus.errors import StorageError
 
 if t.TYPE_CHECKING:

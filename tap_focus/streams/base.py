@@ -82,6 +82,18 @@ class FeedStream(Stream, abc.ABC):
         """Yield records before those of the first page."""
         return ()
 
+    def final_records(self) -> Iterable[Row]:
+        """Yield records after those of the last page."""
+        return ()
+
+    def flush_page(self) -> None:
+        """Sync what a page has stored to the disk, before the bookmark advances past it."""
+
+    @property
+    def can_advance(self) -> bool:
+        """Whether the bookmark may advance after a page."""
+        return True
+
     def extra_state(self) -> dict[str, t.Any]:
         """Return what the bookmark contains besides the cursor."""
         return {}
@@ -123,6 +135,7 @@ class FeedStream(Stream, abc.ABC):
                 yield from self.page_records(page)
             self._page_written(page.cursor)
             self._progress.page_written(page.size, page.latest_start)
+        yield from self.final_records()
         if not self._is_batched:
             self._progress.finish()
 
@@ -197,6 +210,12 @@ class FeedStream(Stream, abc.ABC):
     def _is_batched(self) -> bool:
         return self.get_batch_config(self.config) is not None
 
+    @property
+    def from_date(self) -> str | None:
+        """Where a sync without a bookmark begins, as Focus expects it; None for the beginning."""
+        start_date = self.config.get("start_date")
+        return to_utc(start_date) if start_date else None
+
     def _pages(self) -> Iterator[Page]:
         cursor = self.state_manager.cursor
         start_date = self.config.get("start_date")
@@ -211,7 +230,7 @@ class FeedStream(Stream, abc.ABC):
         return self._client.iter_pages(
             page_size=self.config["page_size"],
             cursor=cursor,
-            from_date=to_utc(start_date) if start_date else None,
+            from_date=self.from_date,
             model=self.record_model,
             on_wait=self._writer.raise_if_stopping,
         )
@@ -221,12 +240,15 @@ class FeedStream(Stream, abc.ABC):
 
         The records of a batch are written only with its BATCH message.
         """
+        self.flush_page()
+        if cursor is None and self._pending_state:
+            cursor = self._pending_state[0]
         self._pending_state = (cursor, self.extra_state())
         if not self._is_batched:
             self._write_state()
 
     def _write_state(self) -> None:
-        if self._pending_state is not None:
+        if self._pending_state is not None and self.can_advance:
             cursor, extra = self._pending_state
             self.state_manager.advance(cursor, **extra)
             self._tap.state_writer.write_state(self.tap_state)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import typing as t
+from datetime import datetime, timezone
 from functools import cached_property
 
+import msgspec
 from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
 from tap_focus.api.record_model import KEY
-from tap_focus.api.text import sanitize
-from tap_focus.archive.downloader import COPIED_FIELDS
+from tap_focus.api.text import sanitize_value
 from tap_focus.archive.naming import Shard, parse_shard
-from tap_focus.errors import TooManyFailedDownloadsError
+from tap_focus.archive.refusals import RefusalGuard
+from tap_focus.archive.retries import RetryRange, RetryRanges, RetrySchedule
+from tap_focus.archive.rows import ended_at
+from tap_focus.errors import CursorRejectedError, PaginationError
 from tap_focus.streams import schemas
 from tap_focus.streams.base import FeedStream
 from tap_focus.streams.progress import AudioProgress
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from singer_sdk import Tap
 
@@ -29,8 +33,8 @@ if t.TYPE_CHECKING:
 
     Row = dict[str, t.Any]
 
-MAX_FAILED = 1000
-"""Failed downloads that the state can keep. It is written after every page."""
+RETRIES_OF_A_REPETITION = 1
+"""Retries of a request that is repeated after an earlier run: the download has failed before."""
 
 
 class RecordingMediaStream(FeedStream):
@@ -43,11 +47,18 @@ class RecordingMediaStream(FeedStream):
     _progress: AudioProgress
 
     def __init__(
-        self, tap: Tap, *, client: Client, writer: MessageWriter, downloader: AudioDownloader
+        self,
+        tap: Tap,
+        *,
+        client: Client,
+        writer: MessageWriter,
+        downloader: AudioDownloader,
+        account: str,
     ) -> None:
         super().__init__(tap, client=client, writer=writer)
         self._downloader = downloader
-        self._failed: dict[int, Row] = {}
+        self._account = account
+        self._refusals = RefusalGuard()
 
     @override
     def new_progress(self) -> AudioProgress:
@@ -55,31 +66,81 @@ class RecordingMediaStream(FeedStream):
 
     @override
     def initial_records(self) -> Iterator[Row]:
-        """Open the archive and retry the downloads that failed in earlier runs."""
+        """Open the archive, and request what an earlier version of the tap left in the bookmark."""
         self._check_settings()
-        self._downloader.open()
-        if failed := self.state_manager.failed:
-            self._failed = {entry[KEY]: entry for entry in failed}
-            self.logger.info("Retrying %d downloads that failed in earlier runs", len(failed))
-            recordings = [{**entry, "mediaAccessStatus": "Permitted"} for entry in failed]
-            yield from self._download(recordings, self.state_manager.cursor)
-            self._page_written(None)
+        self._started = datetime.now(timezone.utc)
+        bookmark = self.state_manager.stream_state
+        self._cursor = self.state_manager.cursor
+        position = bookmark.get("position")
+        self._position = position if type(position) is int else 0
+        self._schedule = RetrySchedule(self.config["media_retry_days"])
+        self._ranges = self._read_ranges(bookmark.get("retries"))
+        self._downloader.open(self._account, has_bookmark=self._cursor is not None)
+        recordings = [
+            {**entry, "mediaAccessStatus": "Permitted"}
+            for entry in bookmark.get("failed") or []
+            if isinstance(entry, dict) and type(entry.get(KEY)) is int
+        ]
+        for result in self._download(recordings):
+            yield self._row(result, self._cursor)
 
     @override
     def page_records(self, page: Page) -> Iterator[Row]:
-        recordings = [row for row in page.records() if self._shard.contains(row[KEY])]
-        return self._download(recordings, page.cursor)
+        now = datetime.now(timezone.utc)
+        failed: list[int] = []
+        for result in self._download(self._own(page.records())):
+            if self._must_repeat(result, now, now):
+                failed.append(result.recording[KEY])
+            for checked in self._refusals.check(result):
+                yield self._row(checked, page.cursor)
+        end = self._position + page.size
+        if failed:
+            part = RetryRange(
+                cursor=self._cursor,
+                from_date=None if self._cursor else self.from_date,
+                start=self._position,
+                end=end,
+                requested=now,
+                requested_until=now,
+                ids=failed,
+            )
+            self._ranges.add(part, now)
+        self._cursor, self._position = page.cursor, end
+
+    @override
+    def final_records(self) -> Iterator[Row]:
+        """Request audio again that was missing or failed in earlier runs."""
+        self._refusals.finish()
+        self._page_written(None)  # the bookmark may have waited for the refusals
+        while part := self._ranges.next_due(self._schedule, self._started):
+            yield from self._repeat(part)
+
+    @property
+    @override
+    def can_advance(self) -> bool:
+        return not self._refusals.is_open
+
+    @override
+    def flush_page(self) -> None:
+        self._downloader.flush()
 
     @override
     def extra_state(self) -> dict[str, t.Any]:
-        """Return the failed downloads, and the shard if there are several.
+        """Return what to request again, and the shard if there are several.
 
-        The list is written even if it is empty, since Meltano keeps keys that a state omits.
+        The lists are written even if they are empty, since Meltano keeps keys that a state omits.
+        `failed` is the list of an earlier version.
         """
-        if len(self._failed) > MAX_FAILED:
-            raise TooManyFailedDownloadsError(MAX_FAILED)
         shard = {"shard": str(self._shard)} if self._shard.count > 1 else {}
-        return {**shard, "failed": list(self._failed.values())}
+        legacy: dict[str, list[Row]] = (
+            {"failed": []} if "failed" in self.state_manager.stream_state else {}
+        )
+        return {
+            **shard,
+            **legacy,
+            "position": self._position,
+            "retries": self._ranges.to_state(),
+        }
 
     @cached_property
     def _shard(self) -> Shard:
@@ -89,6 +150,8 @@ class RecordingMediaStream(FeedStream):
         error, shard = "", self.state_manager.shard
         if not self.config.get("media_path"):
             error = "media_path: missing. Set it, or deselect the stream recording_media"
+        elif self.config.get("media_lock") and not self.config["media_path"].startswith("s3"):
+            error = "media_lock: files can be locked in S3 only, so media_path must be an s3:// URL"
         elif shard not in {None, str(self._shard)}:
             error = (
                 f"media_shard: the state belongs to shard {shard}, which has skipped the "
@@ -98,26 +161,91 @@ class RecordingMediaStream(FeedStream):
         if error:
             raise ConfigValidationError("Invalid settings", errors=[error])
 
-    def _download(self, recordings: list[Row], cursor: str | None) -> Iterator[Row]:
+    def _read_ranges(self, stored: t.Any) -> RetryRanges:
+        if not self._schedule.period:
+            return RetryRanges()
+        try:
+            return RetryRanges(stored or [])
+        except msgspec.ValidationError:
+            self.logger.warning("Ignoring the invalid entry retries of the bookmark")
+            return RetryRanges()
+
+    def _own(self, recordings: Iterable[Row]) -> list[Row]:
+        """Return the recordings of this shard."""
+        return [recording for recording in recordings if self._shard.contains(recording[KEY])]
+
+    def _repeat(self, part: RetryRange) -> Iterator[Row]:
+        """Request the missing audio of a range again, and yield the rows that have changed."""
+        pages = self._client.iter_pages(
+            cursor=part.cursor,
+            from_date=part.from_date,
+            page_size=min(self.config["page_size"], part.end - part.start),
+            on_wait=self._writer.raise_if_stopping,
+        )
+        try:
+            for page in pages:
+                yield from self._repeat_page(part, page)
+                self._page_written(None)
+                if not self._ranges.current:
+                    return
+        except (CursorRejectedError, PaginationError) as error:
+            self.logger.warning(
+                "Cannot request missing audio of %s again: %s", f"{part.requested:%F}", error
+            )
+            part.retried, self._ranges.current = self._started, None
+            self._ranges.add(part, self._started)
+            self._page_written(None)
+
+    def _repeat_page(self, part: RetryRange, page: Page) -> Iterator[Row]:
+        recordings = [*page.records()][: part.end - part.start]
+        wanted = [row for row in recordings if part.ids is None or row[KEY] in part.ids]
+        failed: list[int] = []
+        for result in self._download(self._own(wanted), max_retries=RETRIES_OF_A_REPETITION):
+            was_final = self._is_over(result, part.requested, part.requested)
+            if self._must_repeat(result, part.requested_until, self._started):
+                failed.append(result.recording[KEY])
+            elif result.is_new or (result.error and not was_final):
+                yield self._row(result, self._cursor)
+        end = part.start + len(recordings)
+        if failed:
+            repeated = msgspec.structs.replace(part, end=end, retried=self._started, ids=failed)
+            self._ranges.add(repeated, self._started)
+        part.cursor, part.from_date, part.start = page.cursor, None, end
+        if end >= part.end or not page.size:
+            self._ranges.current = None
+
+    def _must_repeat(self, result: DownloadResult, requested: datetime, now: datetime) -> bool:
+        """Return whether to request the audio again later. If not, the row says so."""
+        if not result.error:
+            return False
+        if self._is_over(result, requested, now):
+            result.row["error"] += ". Not requested again"
+            return False
+        return True
+
+    def _is_over(self, result: DownloadResult, requested: datetime, now: datetime) -> bool:
+        """Return whether a request at `now` is the last one for a recording.
+
+        Missing audio may be late, so the time counts from the end of the recording. Another
+        failure has no relation to that time, so it counts from the first request.
+        """
+        ended = ended_at(result.recording) if result.has_no_audio else None
+        return self._schedule.is_over(min(ended or requested, requested), now)
+
+    def _download(
+        self, recordings: list[Row], max_retries: int | None = None
+    ) -> Iterator[DownloadResult]:
         self._progress.waiting = len(recordings)
-        for result in self._downloader.download_all(recordings, on_wait=self._on_wait):
-            self._update_failed(result)
-            row = {**result.row, "nextCursorId": cursor}
-            if self.config["sanitize_text"]:
-                row |= {n: sanitize(v) for n, v in result.row.items() if isinstance(v, str)}
-            yield row
-            self._progress.row(result.row, downloaded=result.downloaded)
+        for result in self._downloader.download_all(
+            recordings, on_wait=self._on_wait, max_retries=max_retries
+        ):
+            yield result
+            self._progress.row(result.row, downloaded=result.is_new)
+
+    def _row(self, result: DownloadResult, cursor: str | None) -> Row:
+        row = sanitize_value(result.row) if self.config["sanitize_text"] else result.row
+        return {**row, "nextCursorId": cursor}
 
     def _on_wait(self) -> None:
         self._writer.raise_if_stopping()
         self._progress.tick()
-
-    def _update_failed(self, result: DownloadResult) -> None:
-        key = result.row[KEY]
-        if result.row["status"] != "failed":
-            self._failed.pop(key, None)
-        elif result.requested:
-            attempts = self._failed.get(key, {}).get("attempts", 0) + 1
-            # From the row, where values have the right type and a greatest length.
-            copied = {name: result.row[name] for name in COPIED_FIELDS}
-            self._failed[key] = {**copied, "attempts": attempts}

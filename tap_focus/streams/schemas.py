@@ -67,6 +67,12 @@ _NEXT_CURSOR = _text(
     "Cursor that continues after the page of this record. Opaque: it does not sort. A lost "
     "bookmark can be restored from it.",
 )
+_RETAIN_UNTIL = _date_time(
+    "retainUntil", "When retention deletes the recording, in UTC. Null means indefinitely."
+)
+_LEGAL_HOLDS = _any(
+    "legalHolds", "Legal holds that prevent deletion. Their structure is not documented."
+)
 _PERSON = th.ObjectType(
     _integer("id", "ID of the person in Focus."),
     _text("fullName", "The person's full name."),
@@ -107,10 +113,8 @@ RECORDING_FIELDS: tuple[th.Property[t.Any], ...] = (
     ),
     _texts("analysis", "Topics found by the analysis of Focus."),
     _any("retentionGroupId", "Retention group, if any. Its type is not documented."),
-    _date_time(
-        "retainUntil", "When retention deletes the recording, in UTC. Null means indefinitely."
-    ),
-    _any("legalHolds", "Legal holds that prevent deletion. Their structure is not documented."),
+    _RETAIN_UNTIL,
+    _LEGAL_HOLDS,
     _texts("tags", "Labels set by users or by the analysis of Focus."),
     _boolean("isPrivate", "Whether the recording is marked as private."),
     _any(
@@ -150,6 +154,26 @@ RECORDING_MEDIA: dict[str, t.Any] = th.PropertiesList(
     _integer("sizeInBytes", "Size of the file in bytes."),
     _text("sha256", "SHA-256 of the file in hexadecimal."),
     _date_time("fetchedAt", "When the file was downloaded, or found in the archive, in UTC."),
-    _text("error", "Why there is no file. Null if it is stored."),
+    _text(
+        "error",
+        "Why there is no file, or no newer one. It ends with `Not requested again` when the tap "
+        "has given up.",
+    ),
+    _RETAIN_UNTIL,
+    _LEGAL_HOLDS,
+    _date_time("lockedUntil", "Until when the store prevents deletion, if `media_lock` is set."),
+    _text("lockError", "Why the store could not apply the retention period or the legal hold."),
+    _property(
+        th.ArrayType(
+            th.ObjectType(
+                _text("uri", "Location of the file."),
+                _integer("sizeInBytes", "Size of the file in bytes."),
+                _text("sha256", "SHA-256 of the file in hexadecimal."),
+                nullable=True,
+            )
+        ),
+        "previousFiles",
+        "Earlier versions of the audio, which are kept beside the current one. Usually null.",
+    ),
     _NEXT_CURSOR,
 ).to_dict()

@@ -7,7 +7,6 @@ import typing as t
 from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
-from tap_focus.api.record_model import KEY
 from tap_focus.streams.schemas import CURSOR_NAME
 from tap_focus.streams.sdk import StreamStateManager
 
@@ -30,20 +29,6 @@ class CursorStateManager(StreamStateManager):
         if self.stream_state.get("replication_key") != REPLICATION_KEY:
             return None
         return self.stream_state.get("replication_key_value") or None
-
-    @property
-    def failed(self) -> list[dict[str, t.Any]]:
-        """Downloads that failed in earlier runs.
-
-        A list, since Meltano merges objects of two states and never removes a key.
-        """
-        stored = self.stream_state.get("failed")
-        entries = stored if isinstance(stored, list) else []
-        return [
-            {**entry, "attempts": entry["attempts"] if type(entry.get("attempts")) is int else 0}
-            for entry in entries
-            if isinstance(entry, dict) and type(entry.get(KEY)) is int
-        ]
 
     @property
     def shard(self) -> str | None:

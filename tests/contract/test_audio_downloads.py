@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers import SLOWNESS, guarantee, timing
 from tests.helpers.assertions import assert_fails, has_cursor
-from tests.helpers.audio import DAY, media_bookmark, read_files, rows_by_id
+from tests.helpers.audio import DAY, audio_files, media_bookmark, rows_by_id
 from tests.helpers.fake_focus import (
     AUDIO,
     FakeFocus,
@@ -45,7 +45,7 @@ def test_a_file_is_stored_under_its_name_with_the_checksum_of_its_row(
         run = archive(focus)
 
     assert run.exit_code == 0
-    assert read_files(tmp_path / "audio") == {f"{DAY}/1.mp3": AUDIO, f"{DAY}/2.mp3": AUDIO}
+    assert audio_files(tmp_path / "audio") == {f"{DAY}/1.mp3": AUDIO, f"{DAY}/2.mp3": AUDIO}
     row = rows_by_id(run)[1]
     assert row.pop("fetchedAt")
     assert row == {
@@ -58,13 +58,16 @@ def test_a_file_is_stored_under_its_name_with_the_checksum_of_its_row(
         "contentType": "audio/mpeg",
         "sizeInBytes": len(AUDIO),
         "sha256": hashlib.sha256(AUDIO).hexdigest(),
-        "error": None,
+        **dict.fromkeys(
+            ("error", "retainUntil", "legalHolds", "lockedUntil", "lockError", "previousFiles")
+        ),
         "nextCursorId": page_cursor(1),
     }
     assert media_bookmark(run) == {
         "replication_key": "nextCursorId",
         "replication_key_value": page_cursor(2),
-        "failed": [],
+        "position": 2,
+        "retries": [],
     }
 
 
@@ -96,7 +99,7 @@ def test_an_incomplete_download_is_retried(
         run = archive(focus)
 
     assert rows_by_id(run)[1]["status"] == "stored"
-    assert read_files(tmp_path / "audio") == {f"{DAY}/1.mp3": AUDIO}
+    assert audio_files(tmp_path / "audio") == {f"{DAY}/1.mp3": AUDIO}
     assert len(focus.of_kind("audio")) == 2
 
 
@@ -107,7 +110,7 @@ def test_a_download_that_is_late_is_retried(archive: ArchiveRunner, tmp_path: Pa
         run = archive(focus, requests=8, request_timeout=1)
 
     assert rows_by_id(run)[1]["status"] == "stored"
-    assert read_files(tmp_path / "audio") == {f"{DAY}/1.mp3": AUDIO}
+    assert audio_files(tmp_path / "audio") == {f"{DAY}/1.mp3": AUDIO}
     assert len(focus.of_kind("audio")) >= 2
 
 
@@ -158,7 +161,7 @@ INVALID: list[Fault] = [
 
 @guarantee("complete-audio-files", "reject-invalid-audio", "isolate-failed-downloads")
 @pytest.mark.parametrize("fault", INVALID)
-def test_invalid_audio_is_not_stored_and_waits_in_the_bookmark(
+def test_invalid_audio_is_not_stored_and_is_noted_in_the_bookmark(
     archive: ArchiveRunner, tmp_path: Path, fault: Fault
 ) -> None:
     with FakeFocus(feed(1), always={"audio": fault}) as focus:
@@ -169,50 +172,21 @@ def test_invalid_audio_is_not_stored_and_waits_in_the_bookmark(
     assert row["status"] == "failed"
     assert row["error"]
     assert row["uri"] is row["sha256"] is row["sizeInBytes"] is None
-    assert read_files(tmp_path / "audio") == {}
-    (failed,) = media_bookmark(run)["failed"]
-    assert (failed["interactionId"], failed["attempts"]) == (1, 1)
-
-
-@guarantee("isolate-failed-downloads")
-def test_a_failed_download_is_retried_by_the_next_run(
-    archive: ArchiveRunner, tmp_path: Path
-) -> None:
-    with FakeFocus(feed(1), always={"audio": respond(b"")}) as focus:
-        first = archive(focus)
-        second = archive(focus, state=first.state)
-        focus.always.clear()
-        third = archive(focus, state=second.state)
-
-    assert media_bookmark(second)["failed"][0]["attempts"] == 2
-    assert rows_by_id(third)[1]["status"] == "stored"
-    assert media_bookmark(third)["failed"] == []
-    assert read_files(tmp_path / "audio") == {f"{DAY}/1.mp3": AUDIO}
-
-
-@guarantee("isolate-failed-downloads")
-def test_a_failed_download_that_was_edited_by_hand_is_retried(archive: ArchiveRunner) -> None:
-    with FakeFocus(feed(1), always={"audio": respond(b"")}) as focus:
-        state = archive(focus).state
-        state["bookmarks"]["recording_media"]["failed"][0]["attempts"] = None
-        run = archive(focus, state=state)
-
-    assert run.exit_code == 0
-    assert media_bookmark(run)["failed"][0]["attempts"] == 1
+    assert audio_files(tmp_path / "audio") == {}
+    assert media_bookmark(run)["retries"][0]["ids"] == [1]
 
 
 @guarantee("isolate-failed-downloads")
 @pytest.mark.parametrize(
     ("code", "expected"), [(403, "not_permitted"), (404, "not_found"), (410, "not_found")]
 )
-def test_a_rejected_download_becomes_a_status_and_is_not_retried(
+def test_a_rejected_download_becomes_a_status(
     archive: ArchiveRunner, code: int, expected: str
 ) -> None:
     with FakeFocus(feed(2), audio=[status(code)]) as focus:
         run = archive(focus, media_concurrency=1)
 
     assert [row["status"] for row in run.records] == [expected, "stored"]
-    assert media_bookmark(run)["failed"] == []
     assert len(focus.of_kind("audio")) == 2
     assert ("Recording.Play" in run.log) == (code == 403)
 
@@ -249,17 +223,6 @@ def test_a_failed_download_does_not_block_others_and_rows_keep_the_order_of_the_
     assert run.ids == list(range(1, 31))
     statuses = [row["status"] for row in run.records]
     assert (statuses.count("stored"), statuses.count("not_found")) == (29, 1)
-
-
-@guarantee("isolate-failed-downloads")
-def test_too_many_failed_downloads_end_the_run_before_the_bookmark_advances(
-    archive: ArchiveRunner,
-) -> None:
-    with FakeFocus(feed(1002), always={"audio": respond(b"", "text/plain")}) as focus:
-        run = archive(focus, media_concurrency=16, page_size=2000)
-
-    assert_fails(run, 75)
-    assert not has_cursor(run)
 
 
 @guarantee("renew-rejected-token", "isolate-failed-downloads")
@@ -308,3 +271,229 @@ def test_a_redirect_of_the_audio_is_not_followed(archive: ArchiveRunner) -> None
 
     assert_fails(run, 78, f"127.0.0.1:{other.server_port}")
     assert other.requests == []
+
+
+LARGE = AUDIO * 200
+"""Audio of 2 MB: what the last read of 256 KiB returned is not kept when a connection breaks."""
+
+RANGE_HEADERS = {"ETag": '"v1"', "Accept-Ranges": "bytes"}
+
+
+def resumable(handler: Handler, _: bytes) -> None:
+    """Send the audio with an ETag, from where the request asks to continue."""
+    body = LARGE
+    first = int(handler.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+    if not first or handler.headers["If-Range"] != RANGE_HEADERS["ETag"]:
+        handler.send(200, body, RANGE_HEADERS)
+    else:
+        content_range = f"bytes {first}-{len(body) - 1}/{len(body)}"
+        handler.send(206, body[first:], {**RANGE_HEADERS, "Content-Range": content_range})
+
+
+def cut(headers: dict[str, str]) -> Fault:
+    """Send half of the audio with headers, and close the connection."""
+
+    def fault(handler: Handler, body: bytes) -> None:
+        handler.send(200, LARGE[: len(LARGE) // 2], headers, length=len(LARGE))
+        close(handler, body)
+
+    return fault
+
+
+@guarantee("resume-download")
+def test_a_broken_download_continues_where_it_was_cut_off(
+    archive: ArchiveRunner, tmp_path: Path
+) -> None:
+    with FakeFocus(feed(1), audio=[cut(RANGE_HEADERS)], always={"audio": resumable}) as focus:
+        run = archive(focus)
+
+    first, second = focus.of_kind("audio")
+    assert "Range" not in first.headers
+    assert int(second.headers["Range"].strip("bytes=-")) > len(LARGE) // 4
+    assert rows_by_id(run)[1]["sha256"] == hashlib.sha256(LARGE).hexdigest()
+    assert audio_files(tmp_path / "audio") == {f"{DAY}/1.mp3": LARGE}
+
+
+@guarantee("resume-download")
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"ETag": '"v1"'}, {"Accept-Ranges": "bytes"}, {**RANGE_HEADERS, "ETag": 'W/"v1"'}],
+    ids=["no headers", "no ranges", "no version", "weak version"],
+)
+def test_a_download_that_cannot_be_continued_safely_starts_over(
+    archive: ArchiveRunner, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    with FakeFocus(feed(1), audio=[cut(headers)]) as focus:
+        archive(focus)
+
+    assert "Range" not in focus.of_kind("audio")[1].headers
+    assert audio_files(tmp_path / "audio") == {f"{DAY}/1.mp3": AUDIO}
+
+
+def shifted(first: int, last: int, total: str) -> Fault:
+    """Send the rest of the audio with a Content-Range that differs from the requested one."""
+
+    def fault(handler: Handler, _: bytes) -> None:
+        offset = int(handler.headers["Range"].removeprefix("bytes=").rstrip("-"))
+        size = len(LARGE)
+        content_range = f"bytes {offset + first}-{size - 1 + last}/{total or size}"
+        body = LARGE[offset + first : size + last]
+        handler.send(206, body, {**RANGE_HEADERS, "Content-Range": content_range})
+
+    return fault
+
+
+@guarantee("resume-download", "complete-audio-files")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda handler, _: ok(handler, LARGE),
+        status(416),
+        shifted(1, 0, ""),
+        shifted(0, -1, ""),
+        shifted(0, 0, "*"),
+        shifted(0, 0, "9"),
+        lambda handler, _: handler.send(206, LARGE, RANGE_HEADERS),
+    ],
+    ids=["whole file", "416", "later start", "early end", "no total", "wrong total", "no range"],
+)
+def test_a_wrong_rest_is_never_part_of_a_file(
+    archive: ArchiveRunner, tmp_path: Path, fault: Fault
+) -> None:
+    always = {"audio": resumable}
+    with FakeFocus(feed(1), audio=[cut(RANGE_HEADERS), fault], always=always) as focus:
+        run = archive(focus, requests=4)
+
+    assert "Range" in focus.of_kind("audio")[1].headers
+    assert rows_by_id(run)[1]["sha256"] == hashlib.sha256(LARGE).hexdigest()
+    assert audio_files(tmp_path / "audio") == {f"{DAY}/1.mp3": LARGE}
+
+
+@guarantee("reject-invalid-audio")
+def test_a_range_that_was_not_requested_is_no_file(archive: ArchiveRunner) -> None:
+    content_range = {"Content-Range": f"bytes 0-{len(AUDIO) - 1}/{len(AUDIO)}"}
+    always = {"audio": lambda handler, body: handler.send(206, body, content_range)}
+    with FakeFocus(feed(1), always=always) as focus:
+        run = archive(focus)
+
+    assert rows_by_id(run)[1]["status"] == "failed"
+
+
+def chunked_audio(handler: Handler, body: bytes) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Type", "audio/mpeg")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+
+
+@guarantee("limit-downloads")
+@pytest.mark.parametrize("response", [ok, chunked_audio])
+def test_audio_larger_than_the_limit_fails(
+    archive: ArchiveRunner, tmp_path: Path, response: Fault
+) -> None:
+    with FakeFocus(feed(1), always={"audio": response}) as focus:
+        run = archive(focus, media_max_bytes=len(AUDIO) - 1)
+
+    row = rows_by_id(run)[1]
+    assert (row["status"], "media_max_bytes" in row["error"]) == ("failed", True)
+    assert audio_files(tmp_path / "audio") == {}
+
+
+@timing
+@guarantee("limit-downloads")
+def test_audio_without_end_fails_after_the_longest_time(
+    archive: ArchiveRunner, tmp_path: Path
+) -> None:
+    def endless(handler: Handler, _: bytes) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "audio/mpeg")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        while True:
+            handler.wfile.write(b"40000\r\n" + bytes(0x40000) + b"\r\n")
+            time.sleep(0.02)
+
+    with FakeFocus(feed(1), always={"audio": endless}) as focus:
+        started = time.monotonic()
+        run = archive(focus, media_max_seconds=1, requests=1)
+
+    row = rows_by_id(run)[1]
+    assert (row["status"], "media_max_seconds" in row["error"]) == ("failed", True)
+    assert time.monotonic() - started < 10 * SLOWNESS
+    assert audio_files(tmp_path / "audio") == {}
+
+
+@timing
+@guarantee("honor-retry-after")
+def test_a_rate_limit_of_one_download_pauses_all(archive: ArchiveRunner) -> None:
+    with FakeFocus(feed(40), audio=[ok, ok, status(429, Retry_After="2")]) as focus:
+        focus.always["audio"] = slow(0.05)
+        run = archive(focus, media_concurrency=4)
+
+    longest = max(focus.waits("audio"))
+    assert {row["status"] for row in run.records} == {"stored"}
+    assert longest > 1.5
+
+
+@guarantee("reject-invalid-audio")
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", "audio/mpeg"),
+        (b"\xef\xbb\xbf \n<html></html>", "audio/wav"),
+        (b'<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>', "application/octet-stream"),
+        (b'{"error": {"code": 500}}', "binary/octet-stream"),
+        (b"Service unavailable", "audio/mpeg"),
+        (b"%PDF-1.7\n\x00\x00", "application/octet-stream"),
+    ],
+)
+def test_an_error_page_is_not_stored_as_audio(
+    archive: ArchiveRunner, tmp_path: Path, body: bytes, content_type: str
+) -> None:
+    with FakeFocus(feed(1), always={"audio": respond(body, content_type)}) as focus:
+        run = archive(focus)
+
+    row = rows_by_id(run)[1]
+    assert (row["status"], "not audio" in row["error"]) == ("failed", True)
+    assert audio_files(tmp_path / "audio") == {}
+
+
+@guarantee("reject-invalid-audio")
+def test_a_file_that_is_too_small_for_its_duration_is_not_stored(archive: ArchiveRunner) -> None:
+    always = {"audio": respond(AUDIO[:300], "audio/mpeg")}
+    with FakeFocus(feed(1, durationInSeconds=482.946), always=always) as focus:
+        run = archive(focus)
+
+    row = rows_by_id(run)[1]
+    assert (row["status"], "483 seconds" in row["error"]) == ("failed", True)
+
+
+@guarantee("complete-audio-files", "reject-invalid-audio")
+@pytest.mark.parametrize(
+    "length", ["abc", "-5", "", "1024003.0", "0x1000", "+10", "1e4", "10, 10", "\u0661"]
+)
+def test_a_length_that_proves_nothing_fails(archive: ArchiveRunner, length: str) -> None:
+    def announce(handler: Handler, body: bytes) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: %b\r\n\r\n"
+        handler.wfile.write(head % length.encode() + body)
+        handler.close_connection = True
+
+    with FakeFocus(feed(1), always={"audio": announce}) as focus:
+        run = archive(focus)
+
+    assert rows_by_id(run)[1]["status"] == "failed"
+
+
+@guarantee("complete-audio-files", "reject-invalid-audio")
+@pytest.mark.parametrize("coding", ["not-chunked", "gzip, chunked", "chunked, gzip", "xchunked"])
+def test_a_transfer_coding_that_proves_nothing_fails(archive: ArchiveRunner, coding: str) -> None:
+    def announce(handler: Handler, body: bytes) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nTransfer-Encoding: %b\r\n\r\n"
+        handler.wfile.write(head % coding.encode() + body)
+        handler.close_connection = True
+
+    with FakeFocus(feed(1), always={"audio": announce}) as focus:
+        run = archive(focus)
+
+    assert rows_by_id(run)[1]["status"] == "failed"

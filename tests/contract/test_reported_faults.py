@@ -325,7 +325,7 @@ def test_a_bookmark_stays_small_whatever_focus_sends(archive: ArchiveRunner) -> 
         run = archive(focus)
 
     assert run.exit_code == 0
-    assert len(run.state["bookmarks"]["recording_media"]["failed"]) == 20
+    assert len(run.state["bookmarks"]["recording_media"]["retries"][0]["ids"]) == 20
     assert len(json.dumps(run.state)) < 10_000
     assert {(record["type"], record["startDatetimeUTC"]) for record in run.records} == {
         (None, None)

@@ -7,7 +7,7 @@ import time
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from tests.helpers.fake_focus import FakeFocus, feed, status
+from tests.helpers.fake_focus import FakeFocus, feed, ok, status
 from tests.helpers.runner import TIMEOUT
 
 if TYPE_CHECKING:
@@ -39,13 +39,14 @@ def test_a_thread_that_logs_during_shutdown_does_not_crash_the_interpreter(
         else:
             status(503, Retry_After="0")(handler, body)
 
+    always = {"login": status(403), "audio": reject_the_first}
     (tmp_path / "sitecustomize.py").write_text(SLOW_EXIT)
     reading_end, writing_end = os.pipe()
     os.write(writing_end, b"\n" * 60_000)
     log = bytearray()
     reader = Thread(target=read_slowly, args=(reading_end, log))
     with (
-        FakeFocus(feed(100), always={"audio": reject_the_first}) as focus,
+        FakeFocus(feed(100), login=[ok], always=always) as focus,
         archive.start(
             focus,
             requests=100,

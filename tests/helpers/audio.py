@@ -22,6 +22,15 @@ def read_files(folder: Path) -> dict[str, bytes]:
     }
 
 
+def audio_files(folder: Path) -> dict[str, bytes]:
+    """Return the files of an archive without those that describe it."""
+    return {
+        path: content
+        for path, content in read_files(folder).items()
+        if path.rpartition("/")[2] not in ("SHA256SUMS", "tap-focus-archive.json")
+    }
+
+
 def rows_by_id(run: Run) -> dict[int, dict[str, Any]]:
     """Return the last row of each recording."""
     return {record["interactionId"]: record for record in run.records}

@@ -173,7 +173,9 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _broken_retention(self, bucket: str, key: str, body: bytes) -> tuple[int, str] | None:
-        values = {element.tag.rpartition("}")[2]: element.text or "" for element in ET.fromstring(body)}
+        values = {
+            element.tag.rpartition("}")[2]: element.text or "" for element in ET.fromstring(body)
+        }
         until = _time(values["RetainUntilDate"])
         if until <= datetime.now(timezone.utc):
             return 400, "InvalidArgument"

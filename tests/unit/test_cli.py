@@ -49,12 +49,14 @@ CAUSES: dict[type[errors.TapFocusError], tuple[Any, int]] = {
     errors.InvalidResponseError: (errors.InvalidResponseError("no page"), os.EX_PROTOCOL),
     errors.ResponseTooLargeError: (errors.ResponseTooLargeError("128 MiB"), os.EX_CONFIG),
     errors.InvalidRecordingError: (errors.InvalidRecordingError("no id"), os.EX_PROTOCOL),
+    errors.PlaybackForbiddenError: (errors.PlaybackForbiddenError(20), os.EX_CONFIG),
     errors.InvalidAudioError: (errors.InvalidAudioError("empty"), os.EX_PROTOCOL),
     errors.StorageError: (errors.StorageError("write to media_path", "full"), os.EX_CANTCREAT),
-    errors.TooManyFailedDownloadsError: (
-        errors.TooManyFailedDownloadsError(1000),
-        os.EX_TEMPFAIL,
+    errors.FileUnreadableError: (
+        errors.FileUnreadableError("read 1.mp3", "archived"),
+        os.EX_CANTCREAT,
     ),
+    errors.LockError: (errors.LockError("lock 1.mp3", "denied"), os.EX_CANTCREAT),
     errors.BatchStorageError: (errors.BatchStorageError("full"), os.EX_CANTCREAT),
     errors.OutputError: (errors.OutputError("Broken pipe"), os.EX_IOERR),
 }

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
@@ -9,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_focus.archive.downloader import MAX_COPIED_LENGTH, AudioDownloader, DownloadResult
+from tap_focus.archive.downloader import AudioDownloader, DownloadResult
+from tap_focus.archive.rows import MAX_COPIED_LENGTH
+from tap_focus.archive.transfer import DownloadLimits
 from tap_focus.errors import (
     HTTPStatusError,
     InvalidAudioError,
-    RedirectError,
     StorageError,
 )
 
@@ -32,12 +32,16 @@ class BrokenConnectionError(Exception):
 class FakeAudio:
     content_type = "audio/mpeg"
     content_length = len(CONTENT)
+    offset = 0
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks
 
     def iter_chunks(self) -> Iterator[bytes]:
         yield from self._chunks
+
+    def resume_point(self, _: int) -> None:
+        return None
 
 
 class FakeClient:
@@ -54,7 +58,8 @@ class FakeClient:
         self._lock = threading.Lock()
 
     @contextmanager
-    def open_audio(self, third_party_id: str) -> Iterator[FakeAudio]:
+    def open_audio(self, third_party_id: str, *, resume_from: Any) -> Iterator[FakeAudio]:
+        assert resume_from is None
         with self._lock:
             self.requests[third_party_id] += 1
             self.active += 1
@@ -65,7 +70,8 @@ class FakeClient:
             with self._lock:
                 self.active -= 1
 
-    def retry_audio(self, call: Callable[[], Any]) -> Any:
+    def retry_audio(self, call: Callable[[], Any], *, max_retries: int | None) -> Any:
+        assert max_retries is None
         try:
             return call()
         except BrokenConnectionError:
@@ -90,9 +96,18 @@ def raising(error: Exception) -> Callable[[], Iterable[bytes]]:
     return response
 
 
+LIMITS = DownloadLimits(max_bytes=10_000, max_seconds=60)
+
+
+def closed(client: Any, media_path: str | None, concurrency: int = 4) -> AudioDownloader:
+    return AudioDownloader(
+        client, media_path, lock_mode=None, concurrency=concurrency, limits=LIMITS
+    )
+
+
 def opened(client: Any, folder: Path, concurrency: int = 4) -> AudioDownloader:
-    downloader = AudioDownloader(client, str(folder), concurrency)
-    downloader.open()
+    downloader = closed(client, str(folder), concurrency)
+    downloader.open("uk/7", has_bookmark=False)
     return downloader
 
 
@@ -107,7 +122,7 @@ def download(
 def test_creating_a_downloader_has_no_side_effects(tmp_path: Path) -> None:
     threads = threading.active_count()
 
-    AudioDownloader(FakeClient(), str(tmp_path / "audio"), 4)  # type: ignore[arg-type]
+    closed(FakeClient(), str(tmp_path / "audio"))
 
     assert threading.active_count() == threads
     assert list(tmp_path.iterdir()) == []
@@ -115,10 +130,10 @@ def test_creating_a_downloader_has_no_side_effects(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("media_path", [None, "memory://audio"])
 def test_open_rejects_a_media_path_that_cannot_be_used(media_path: str | None) -> None:
-    downloader = AudioDownloader(FakeClient(), media_path, 4)  # type: ignore[arg-type]
+    downloader = closed(FakeClient(), media_path)
 
     with pytest.raises(StorageError, match=r"^Cannot open media_path: "):
-        downloader.open()
+        downloader.open("uk/7", has_bookmark=False)
 
 
 def test_a_file_is_stored_under_its_name_and_described_in_its_row(tmp_path: Path) -> None:
@@ -138,9 +153,11 @@ def test_a_file_is_stored_under_its_name_and_described_in_its_row(tmp_path: Path
         "uri": path.as_uri(),
         "contentType": "audio/mpeg",
         "sizeInBytes": len(CONTENT),
-        "error": None,
+        **dict.fromkeys(
+            ("error", "retainUntil", "legalHolds", "lockedUntil", "lockError", "previousFiles")
+        ),
     }
-    assert result.downloaded
+    assert result.is_new
 
 
 def test_results_are_in_the_order_of_the_recordings(tmp_path: Path) -> None:
@@ -171,7 +188,7 @@ def test_as_many_files_as_allowed_are_downloaded_at_once(tmp_path: Path, concurr
     results = download(opened(client, tmp_path, concurrency), *map(recording, range(6)))
 
     assert client.most_active == concurrency
-    assert all(result.downloaded for result in results)
+    assert all(result.is_new for result in results)
 
 
 def test_a_recording_that_occurs_twice_is_downloaded_once(tmp_path: Path) -> None:
@@ -182,7 +199,7 @@ def test_a_recording_that_occurs_twice_is_downloaded_once(tmp_path: Path) -> Non
     )
 
     assert client.requests == {"call1": 1, "call2": 1}
-    assert [result.downloaded for result in results] == [False, True, True]
+    assert [result.is_new for result in results] == [False, True, True]
     assert [result.row["type"] for result in results] == ["new", "teams", "new"]
     assert results[0].row == results[2].row
 
@@ -194,7 +211,7 @@ def test_a_stored_file_is_not_requested_again(tmp_path: Path) -> None:
     (second,) = download(opened(client, tmp_path), recording(1, mediaAccessStatus="Denied"))
 
     assert client.requests == {"call1": 1}
-    assert not second.requested
+    assert not second.is_new
     assert {**second.row, "fetchedAt": None} == {**first.row, "fetchedAt": None}
 
 
@@ -236,19 +253,9 @@ def test_a_failure_of_one_recording_becomes_its_row(
 
     assert (failed.row["status"], stored.row["status"]) == (status, "stored")
     assert reason in failed.row["error"]
-    assert failed.requested
-    assert not failed.downloaded
+    assert failed.error is error
+    assert not failed.is_new
     assert failed.row["uri"] is failed.row["sha256"] is failed.row["sizeInBytes"] is None
-
-
-@pytest.mark.parametrize(
-    "error", [HTTPStatusError(401, "POST /audio"), RedirectError("POST /audio", "elsewhere")]
-)
-def test_a_failure_that_concerns_all_recordings_is_raised(tmp_path: Path, error: Exception) -> None:
-    client = FakeClient(call1=raising(error))
-
-    with pytest.raises(type(error)):
-        download(opened(client, tmp_path), recording(1))
 
 
 @pytest.mark.parametrize(
@@ -271,7 +278,7 @@ def test_audio_that_cannot_exist_is_not_requested(
     (result,) = download(opened(client, tmp_path), recording(1, **fields))
 
     assert result.row["status"] == status
-    assert not result.requested
+    assert result.error is None
     assert client.requests == {}
 
 
@@ -333,23 +340,6 @@ def test_a_failed_download_with_drifted_fields_keeps_its_error(tmp_path: Path) -
     assert result.row["status"] == "failed"
     assert result.row["thirdPartyId"] == "call1"
     assert result.row["type"] is result.row["startDatetimeUTC"] is None
-
-
-def test_refused_audio_is_warned_about_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    forbidden = raising(HTTPStatusError(403, "POST /audio"))
-    client = FakeClient(call1=forbidden, call2=forbidden)
-
-    with caplog.at_level(logging.WARNING):
-        download(
-            opened(client, tmp_path),
-            recording(0, mediaAccessStatus="NotPermitted"),
-            recording(1),
-            recording(2),
-        )
-
-    assert [record.message.count("Recording.Play") for record in caplog.records] == [1]
 
 
 def test_on_wait_can_stop_the_downloads(tmp_path: Path) -> None:

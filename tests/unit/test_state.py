@@ -66,29 +66,6 @@ def test_the_sdk_does_not_move_the_bookmark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "failed"),
-    [
-        (None, []),
-        ({"1": {"interactionId": 1}}, []),
-        ("1", []),
-        ([None, 5, "x", [], {}], []),
-        ([{"interactionId": "1"}, {"interactionId": True}, {"interactionId": 1.0}], []),
-        ([{"interactionId": 1, "attempts": 2}], [{"interactionId": 1, "attempts": 2}]),
-        ([{"interactionId": 1}], [{"interactionId": 1, "attempts": 0}]),
-        ([{"interactionId": 1, "attempts": "2"}], [{"interactionId": 1, "attempts": 0}]),
-        (
-            [{"interactionId": 1, "thirdPartyId": "x", "attempts": None}],
-            [{"interactionId": 1, "thirdPartyId": "x", "attempts": 0}],
-        ),
-    ],
-)
-def test_failed_downloads_are_those_that_can_be_retried(
-    stored: Any, failed: list[dict[str, Any]]
-) -> None:
-    assert manager_for({**BOOKMARK, "failed": stored}).failed == failed
-
-
-@pytest.mark.parametrize(
     ("bookmark", "shard"),
     [
         ({**BOOKMARK, "shard": "2/3"}, "2/3"),
