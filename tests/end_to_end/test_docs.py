@@ -171,6 +171,39 @@ def pattern_of(expected: str) -> str:
     )
 
 
+AUTHORITY = """
+openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out authority.pem -days 1 \\
+    -subj /CN=Test -addext extendedKeyUsage=critical,timeStamping 2>/dev/null
+cat > tsa.cnf <<'CNF'
+[tsa]
+default_tsa = test
+[test]
+serial = serial
+default_policy = 1.2.3.4
+digests = sha256
+accuracy = secs:1
+signer_digest = sha256
+CNF
+echo 01 > serial
+openssl ts -reply -queryfile manifest.tsq -signer authority.pem -inkey key.pem -config tsa.cnf \\
+    -out manifest.tsr
+"""
+"""Answers a request for a time stamp, as an authority does."""
+
+
+def test_a_manifest_can_be_time_stamped(tmp_path: Path) -> None:
+    blocks = read_blocks(ROOT / "docs" / "audio-archive.md")
+    query, verify = (block.content for block in blocks if block.marks == ["time-stamp"])
+    (tmp_path / "manifest.jsonl").write_text("{}\n")
+
+    def run(script: str) -> int:
+        return subprocess.run(["/bin/sh", "-ec", script], check=False, cwd=tmp_path).returncode
+
+    assert run(query + AUTHORITY + verify) == 0
+    (tmp_path / "manifest.jsonl").write_text("{} \n")
+    assert run(verify) != 0
+
+
 TARGET = """
 import json, sys
 
