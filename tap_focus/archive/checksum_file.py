@@ -147,7 +147,11 @@ class ChecksumFile:
     def _read(self, name: str) -> StoredFile | None:
         if name not in self._positions:
             return None
-        with self._path.open("rb") as file:
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return None
+        with file:
             file.seek(self._positions[name])
             line, details = file.readline(), None
             if line.startswith(_COMMENT):

@@ -23,7 +23,6 @@ from tap_focus.archive.store import (
     FileDetails,
     NewFile,
     StoredFile,
-    check_media_path,
     storage_errors,
 )
 
@@ -52,7 +51,6 @@ class ObjectStore(ListedStore):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        check_media_path(url)
         with storage_errors(OPEN):
             # The cache of listings would grow with the archive, by more than 1 KB per object.
             self.fs, self.root = url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
