@@ -75,7 +75,7 @@ def test_no_fenced_block_escapes_the_test_of_the_commands(page: Path) -> None:
     blocks = read_blocks(page)
 
     assert {block.language for block in blocks} <= {
-        *("sh", "sql", "bash", "text", "crontab", "yaml")
+        *("sh", "sql", "bash", "text", "crontab", "yaml", "json")
     }
     assert {mark for block in blocks for mark in block.marks if not block.file} <= {"needs-account"}
     assert all(block.file for block in blocks if block.language == "bash")
