@@ -129,16 +129,6 @@ def test_a_later_run_needs_one_head_for_each_file_and_no_content(
     assert len(storage.server.requests) == 24
 
 
-def test_exists_needs_only_the_listing(storage: S3Storage, store: AudioStore) -> None:
-    store_file(store, PATH, CONTENT)
-    later = storage.store()
-    storage.server.requests.clear()
-
-    assert later.exists(STEM)
-    assert later.exists(STEM)
-    assert operations(storage.server) == ["GET"] * 3
-
-
 def test_a_listing_of_several_pages_is_complete(storage: S3Storage, store: AudioStore) -> None:
     assert isinstance(store, S3Store)
     names = [f"{number}.mp3" for number in range(7)]
@@ -147,7 +137,7 @@ def test_a_listing_of_several_pages_is_complete(storage: S3Storage, store: Audio
     store.fs.s3_additional_kwargs["MaxKeys"] = 2
 
     assert store.list_day(DAY) == dict.fromkeys(names, 1)
-    assert store.exists(f"{DAY}/6")
+    assert store.find(f"{DAY}/6")
     assert list(store.list_days()) == [DAY]
 
 

@@ -85,7 +85,7 @@ def test_a_file_stored_after_its_folder_was_listed_is_found(store: AudioStore) -
     stored, _ = store_file(store, PATH, CONTENT)
 
     assert [file.sha256 for file in store.find(STEM)] == [stored.sha256]
-    assert store.exists(STEM)
+    assert store.find(STEM)
 
 
 def test_a_file_is_invisible_until_it_is_committed(storage: Storage, store: AudioStore) -> None:
@@ -179,7 +179,7 @@ def test_names_that_the_archive_does_not_write_are_not_audio(
     storage.put(f"{DAY}/{name}", b"a note")
 
     assert store.find(STEM) == []
-    assert not store.exists(STEM)
+    assert not store.find(STEM)
     assert store.list_day(DAY) == {name: 6}
 
 
@@ -189,7 +189,7 @@ def test_an_empty_file_counts_as_missing_and_is_replaced(
     storage.put(PATH, b"")
 
     assert store.find(STEM) == []
-    assert not store.exists(STEM)
+    assert not store.find(STEM)
     assert store_file(store, PATH, CONTENT)[1]
     assert storage.read()[PATH] == CONTENT
 

@@ -333,7 +333,7 @@ def test_a_file_without_read_right_concerns_its_recording_only(
         store.find(STEM)
     store_file(store, f"{DAY}/2.mp3", CONTENT)
 
-    assert store.exists(STEM)
+    assert store.find(STEM)
     with permissions_apply():
         assert len(store.find(f"{DAY}/2")) == 1
 
