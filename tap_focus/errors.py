@@ -120,7 +120,7 @@ class PlaybackForbiddenError(APIError):
 
     def __init__(self, count: int) -> None:
         super().__init__(
-            f"Focus refused all of the first {count} downloads with status 403, although "
+            f"Focus refused {count} downloads in a row with status 403, although "
             "mediaAccessStatus is Permitted"
         )
 

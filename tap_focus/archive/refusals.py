@@ -15,24 +15,27 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger("tap-focus.media")
 
 MAX_REFUSALS = 20
-"""Downloads at the start of a run after which it ends if Focus refused all of them."""
+"""Downloads after which a run ends if Focus refused all of them, also those of earlier runs."""
 
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 
 
 class RefusalGuard:
-    """Ends a run if Focus refuses the audio of all recordings, before the bookmark advances."""
+    """Ends a run if Focus refuses the audio of all recordings, before the bookmark advances.
 
-    def __init__(self) -> None:
+    Attributes:
+        count: downloads that were refused since another one was answered, over several runs: there
+            may be only a few new recordings in each of them.
+        is_open: whether downloads of this run were refused, and it is not yet clear that others are
+            not.
+    """
+
+    def __init__(self, count: int = 0) -> None:
+        self.count = count
+        self.is_open = False
         self._is_decided = False
-        self._count = 0
         self._deferred: list[DownloadResult] = []
         self._has_warned = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether downloads were refused, and it is not yet clear that others are not."""
-        return self._count > 0 and not self._is_decided
 
     def check(self, result: DownloadResult) -> Iterator[DownloadResult]:
         """Yield the results that can be written.
@@ -45,15 +48,16 @@ class RefusalGuard:
         self._warn(result)
         is_refused = _is_refused(result.error)
         if result.is_new or (isinstance(result.error, HTTPStatusError) and not is_refused):
-            self._is_decided = True
+            self._is_decided, self.is_open, self.count = True, False, 0
         if self._is_decided:
             yield from self._deferred
             self._deferred.clear()
         elif is_refused:
-            self._count += 1
+            self.is_open = True
+            self.count += 1
             if not _is_forbidden(result.error):
                 self._deferred.append(result)
-            if self._count >= MAX_REFUSALS:
+            if self.count >= MAX_REFUSALS:
                 self._raise()
         if result not in self._deferred:
             yield result
@@ -66,12 +70,12 @@ class RefusalGuard:
         """
         if self._deferred:
             self._raise()
-        self._is_decided = True
+        self._is_decided, self.is_open = True, False
 
     def _raise(self) -> t.NoReturn:
         if self._deferred:
             raise t.cast("Exception", self._deferred[0].error)
-        raise PlaybackForbiddenError(self._count)
+        raise PlaybackForbiddenError(self.count)
 
     def _warn(self, result: DownloadResult) -> None:
         if _is_forbidden(result.error) and not self._has_warned:

@@ -58,7 +58,6 @@ class RecordingMediaStream(FeedStream):
         super().__init__(tap, client=client, writer=writer)
         self._downloader = downloader
         self._account = account
-        self._refusals = RefusalGuard()
 
     @override
     def new_progress(self) -> AudioProgress:
@@ -71,8 +70,8 @@ class RecordingMediaStream(FeedStream):
         self._started = datetime.now(timezone.utc)
         bookmark = self.state_manager.stream_state
         self._cursor = self.state_manager.cursor
-        position = bookmark.get("position")
-        self._position = position if type(position) is int else 0
+        self._position = _integer(bookmark.get("position"))
+        self._refusals = RefusalGuard(_integer(bookmark.get("refusals")))
         self._schedule = RetrySchedule(self.config["media_retry_days"])
         self._ranges = self._read_ranges(bookmark.get("retries"))
         self._downloader.open(self._account, has_bookmark=self._cursor is not None)
@@ -140,6 +139,7 @@ class RecordingMediaStream(FeedStream):
             **legacy,
             "position": self._position,
             "retries": self._ranges.to_state(),
+            "refusals": self._refusals.count,
         }
 
     @cached_property
@@ -249,3 +249,7 @@ class RecordingMediaStream(FeedStream):
     def _on_wait(self) -> None:
         self._writer.raise_if_stopping()
         self._progress.tick()
+
+
+def _integer(value: object) -> int:
+    return value if type(value) is int else 0

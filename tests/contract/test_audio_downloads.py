@@ -68,6 +68,7 @@ def test_a_file_is_stored_under_its_name_with_the_checksum_of_its_row(
         "replication_key_value": page_cursor(2),
         "position": 2,
         "retries": [],
+        "refusals": 0,
     }
 
 

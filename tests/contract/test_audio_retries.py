@@ -306,6 +306,30 @@ def test_fewer_forbidden_downloads_are_repeated(archive: ArchiveRunner) -> None:
     assert sorted(second.ids) == list(range(1, 20))
 
 
+@guarantee("stop-on-refused-account")
+def test_forbidden_downloads_of_several_small_runs_end_the_last_one(
+    archive: ArchiveRunner,
+) -> None:
+    """A few new recordings an hour must not hide that the right is missing."""
+    state = None
+    with FakeFocus(feed(8), always={"audio": status(403)}) as focus:
+        exit_codes = []
+        for first in (9, 17, 25):
+            run = archive(focus, state=state)
+            exit_codes.append(run.exit_code)
+            state = run.state if run.exit_code == 0 else state
+            number = 2 + len(exit_codes)
+            new = [recording(key) for key in range(first, first + 8)]
+            focus.pages[page_cursor(number - 1)] = page(new, page_cursor(number))
+            focus.pages[page_cursor(number)] = page([], page_cursor(number))
+        focus.always.clear()
+        repaired = archive(focus, state=state)
+
+    assert exit_codes == [0, 0, 78]
+    assert {row["status"] for row in repaired.records} == {"stored"}
+    assert media_bookmark(repaired)["refusals"] == 0
+
+
 @guarantee("isolate-failed-downloads")
 @pytest.mark.parametrize("fault", [status(401), redirect("https://elsewhere.example/x")])
 @pytest.mark.parametrize("position", [1, 2, 3])
