@@ -122,6 +122,11 @@ class ListedStore(AudioStore):
         return files
 
     @override
+    def account(self) -> str | None:
+        marker = self._read_marker()
+        return marker.account if marker else None
+
+    @override
     def list_days(self) -> Iterator[str]:
         return (path.rstrip("/") for path, is_day in self._walk() if is_day)
 

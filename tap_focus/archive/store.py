@@ -173,6 +173,10 @@ class AudioStore(abc.ABC):
         return file
 
     @abc.abstractmethod
+    def account(self) -> str | None:
+        """Return the account in the marker file, or None if there is no such file."""
+
+    @abc.abstractmethod
     def list_days(self) -> Iterator[str]:
         """Yield the folders of the archive in order, such as `2025/05/01`."""
 

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import codecs
 import os
+import sqlite3
 import sys
 import typing as t
-from collections import Counter
 
 import click
-import msgspec
 
-from tap_focus.api.record_model import KEY
-from tap_focus.archive.naming import path_from_uri
-from tap_focus.archive.old_store import AudioStore
-from tap_focus.errors import StorageError
+from tap_focus.archive.comparison import Check, Comparison, DayEnd
+from tap_focus.archive.console import Console
+from tap_focus.archive.manifest import InvalidManifestError, Manifest
+from tap_focus.archive.printable import printable
+from tap_focus.archive.report import write_report
+from tap_focus.archive.result import About, Result, now
+from tap_focus.archive.stores import open_store
+from tap_focus.archive.verify_options import parse_day, parse_reports, parse_share
+from tap_focus.errors import OutputError, StorageError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-FAILURES = ("missing", "size-mismatch", "checksum-mismatch", "unexpected", "unreadable")
-"""Findings that fail the verification, in the order of the summary."""
-
-MAX_PRINTED_LENGTH = 300
-
-
-class StoredRow(msgspec.Struct):
-    """The columns of the manifest that describe a stored file."""
-
-    uri: str
-    sizeInBytes: t.Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # noqa: N815 - the column's name
-    sha256: str
-
-
-class Finding(t.NamedTuple):
-    """The result for one file: `ok` or one of `FAILURES`, the file's path, and a detail."""
-
-    name: str
-    path: str
-    detail: str = ""
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 
 @click.group()
@@ -49,111 +32,162 @@ def main() -> None:
 @main.command()
 @click.option("--media-path", required=True, help="Folder or URL of the archive.")
 @click.option("--size-only", is_flag=True, help="Compare sizes only. No file is read.")
+@click.option(
+    "--attested",
+    is_flag=True,
+    help="Compare the checksums that the storage has recorded. No file is read. This is weaker: it "
+    "trusts the storage.",
+)
+@click.option(
+    "--sample",
+    default="100%",
+    callback=parse_share,
+    help="Compare the content of some files, such as 1%.",
+)
 @click.option("--one-way", is_flag=True, help="Ignore files that are not in the manifest.")
+@click.option(
+    "--from", "first", default="", callback=parse_day, help="First day, such as 2025-05-01."
+)
+@click.option("--to", "last", default="", callback=parse_day, help="Last day.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 256),
+    default=8,
+    show_default=True,
+    help="Files that are read at the same time.",
+)
+@click.option(
+    "--recordings",
+    type=click.File("rb"),
+    multiple=True,
+    help="Rows of the stream recordings, to count what was not tried yet.",
+)
+@click.option(
+    "--report",
+    "reports",
+    type=click.Path(dir_okay=False, writable=True),
+    callback=parse_reports,
+    multiple=True,
+    help="Write a report: FILE.html, FILE.json or FILE.csv. Can be repeated.",
+)
 @click.option("--all", "show_all", is_flag=True, help="List the files that are ok, too.")
 @click.argument("manifest", nargs=-1, type=click.File("rb"))
-def verify(
+def verify(  # noqa: PLR0913 - one argument for each option
+    *,
     media_path: str,
     manifest: tuple[t.IO[bytes], ...],
-    *,
-    size_only: bool,
-    one_way: bool,
+    recordings: tuple[t.IO[bytes], ...],
+    reports: tuple[Path, ...],
+    concurrency: int,
     show_all: bool,
+    **options: t.Any,
 ) -> None:
     """Check the files of an archive against a MANIFEST.
 
     A manifest contains the rows of the stream recording_media as JSON lines, as written by
-    target-jsonl or by the tap. It is read from files or standard input. The last row of a
-    recording counts. Rows without a file (not_permitted, not_found, failed) are only counted.
+    target-jsonl or by the tap. It is read from files or standard input, in any order. The last row
+    of a recording counts, by fetchedAt. The files of all its rows are checked.
 
-    The command prints one line for each file that is missing, has another size (size-mismatch) or
-    another content (checksum-mismatch), is not in the manifest (unexpected) or cannot be read
-    (unreadable). A summary follows.
+    The command prints one line for each file that
 
-    Exit codes: 0 if all files are ok, 1 if not, 2 if the manifest is invalid or has no rows, 73 if
-    the archive cannot be opened, 74 if the findings cannot be written.
-    """
-    rows = _read_rows(line for file in manifest or [sys.stdin.buffer] for line in file)
+    \b
+    missing            does not exist
+    lost               does not exist, and the last row does not have it as stored
+    size-mismatch      has another size
+    checksum-mismatch  has another content
+    conflict           is described differently by several rows, or has a wrong name
+    unexpected         is not in the manifest
+    unreadable         cannot be read
+    unattested         has no checksum in the storage (--attested)
+    expired            does not exist, after the end of its retention
+    past-retention     exists after the end of its retention
+
+    A summary follows. The last two do not fail the verification.
+
+    Progress is on standard error. After an interruption, continue with --from and the day that the
+    command prints.
+
+    Exit codes: 0 if all files are ok, 1 if not, 2 if an option or the manifest is invalid or the
+    manifest has no rows, 73 if the archive cannot be opened, 74 if the findings, a report or the
+    temporary database cannot be written, 130 or 143 if a signal stopped the command.
+    """  # noqa: D301 - click needs the character that \b is
+    check = _check(**options)
+    with Manifest() as rows, Result(check) as result:
+        console = Console(rows, result, show_all=show_all)
+        try:
+            with console.stoppable():
+                about = About(check=check, started=now())
+                about.manifests = _read(rows.add_rows, manifest or (sys.stdin.buffer,), console)
+                about.recordings = _read(rows.add_feed, recordings, console)
+                if rows.is_empty:
+                    # The query probably failed. With --one-way, everything would seem to be ok.
+                    message = "it has no row of recording_media"
+                    raise click.BadParameter(message, param_hint="MANIFEST")
+                store = open_store(media_path)
+                about.archive = printable(store.uri(""))
+                about.account = printable(store.account() or "")
+                _compare(Comparison(store, rows, check, concurrency, console.wait), result, console)
+                result.add_statuses(rows.count_statuses())
+                console.write_summary()
+                about.ended, about.files_read = now(), result.files_read
+                for path in reports:
+                    write_report(path, about, result)
+        except StorageError as error:
+            console.write_error(f"{error}. Check --media-path and the storage's credentials")
+            sys.exit(os.EX_CANTCREAT)
+        except OutputError as error:
+            console.write_error(str(error))
+            sys.exit(os.EX_IOERR)
+        except (OSError, sqlite3.Error) as error:
+            console.write_error(f"Cannot write a report or a temporary file: {error}")
+            sys.exit(os.EX_IOERR)
+        _warn(result, check)
+        sys.exit(1 if result.failures else 0)
+
+
+def _check(  # noqa: PLR0913 - one argument for each option
+    *, size_only: bool, attested: bool, sample: float, one_way: bool, first: str, last: str
+) -> Check:
+    """Return what the options request."""
+    if size_only and (attested or sample < 1):
+        raise click.UsageError("--size-only cannot be used with --attested or --sample")
+    content: t.Literal["read", "attested", "size"]
+    content = "size" if size_only else "attested" if attested else "read"
+    return Check(content, sample, one_way, first, last)
+
+
+def _read(
+    add: Callable[..., str], files: Sequence[t.IO[bytes]], console: Console
+) -> list[tuple[str, str]]:
+    """Add the lines of files, and return name and SHA-256 of each file."""
+    read = []
+    for file in files:
+        try:
+            sha256 = add(file, on_line=console.read_line)
+        except InvalidManifestError as error:
+            raise click.BadParameter(str(error), param_hint=error.param_hint) from error
+        name = "standard input" if file is sys.stdin.buffer else os.fsdecode(file.name)
+        read.append((printable(name), sha256))
+    return read
+
+
+def _compare(comparison: Comparison, result: Result, console: Console) -> None:
+    """Count and print the findings."""
     try:
-        counts: Counter[str] = Counter()
-        store = AudioStore(media_path)
-        for finding in _compare(store, rows, size_only=size_only, one_way=one_way):
-            counts[finding.name] += 1
-            if finding.name != "ok" or show_all:
-                click.echo(f"{finding.name:17} {_printable(finding.path)}{finding.detail}")
-        summary = ", ".join(f"{counts[name]:,} {name}" for name in ("ok", *FAILURES))
-        click.echo(f"{summary}; {rows.count(None):,} without a file")
-    except StorageError as error:
-        message = _printable(str(error))
-        click.echo(f"{message}. Check --media-path and the storage's credentials.", err=True)
-        sys.exit(os.EX_CANTCREAT)
-    except OSError as error:
-        # Discard what is buffered. Otherwise it would fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        click.echo(f"Cannot write to standard output: {error.strerror}.", err=True)
-        sys.exit(os.EX_IOERR)
-    sys.exit(1 if any(counts[name] for name in FAILURES) else 0)
-
-
-def _read_rows(lines: Iterable[bytes]) -> list[StoredRow | None]:
-    """Return the last row of each recording, or None for a recording without a file.
-
-    The lines are rows in JSON, or Singer messages. Messages without a record are ignored, as are
-    records of the stream `recordings`.
-    """
-    rows: dict[t.Any, StoredRow | None] = {}
-    try:
-        for number, line in enumerate(lines, start=1):  # noqa: B007 - for the error
-            if not line.strip():
+        for item in comparison.findings():
+            if isinstance(item, DayEnd):
+                console.last_day = item.day
                 continue
-            row = msgspec.json.decode(line.removeprefix(codecs.BOM_UTF8))
-            if "record" in row:
-                if row.get("stream") == "recordings":
-                    continue
-                row = row["record"]
-            elif row.get("type") in ("SCHEMA", "STATE", "BATCH"):
-                continue
-            is_stored = row["status"] == "stored"
-            rows[row[KEY]] = msgspec.convert(row, StoredRow) if is_stored else None
-        # Without rows, the query probably failed. With --one-way, everything would seem to be ok.
-        error = None if rows else "it has no row of recording_media"
-    except OSError as failure:
-        error = f"cannot be read: {failure.strerror}"
-    except (msgspec.DecodeError, ValueError, RecursionError, TypeError, KeyError, AttributeError):
-        error = f"line {number} is not a row of recording_media"
-    if error:
-        raise click.BadParameter(error, param_hint="MANIFEST")
-    return list(rows.values())
+            result.add(item)
+            console.write_finding(item)
+    finally:
+        comparison.close()
 
 
-def _compare(
-    store: AudioStore, rows: Iterable[StoredRow | None], *, size_only: bool, one_way: bool
-) -> Iterator[Finding]:
-    sizes = dict(store.list_files())
-    for row in filter(None, rows):
-        path = path_from_uri(row.uri)
-        size = sizes.pop(path, None)
-        if size is None:
-            yield Finding("missing", path)
-        elif size != row.sizeInBytes:
-            yield Finding("size-mismatch", path, f": {size:,} bytes instead of {row.sizeInBytes:,}")
-        else:
-            try:
-                is_ok = size_only or store.checksum(path).sha256 == row.sha256
-            except StorageError as error:
-                yield Finding("unreadable", path, f": {_printable(error.reason)}")
-            else:
-                yield Finding("ok" if is_ok else "checksum-mismatch", path)
-    if not one_way:
-        yield from (Finding("unexpected", path) for path in sizes)
-
-
-def _printable(text: str) -> str:
-    r"""Return printable ASCII, with escapes such as `\n` for other characters, and shortened.
-
-    Names and messages from a store or a manifest may contain terminal control sequences.
-    """
-    escaped = text.encode("unicode_escape").decode("ascii")
-    if len(escaped) <= MAX_PRINTED_LENGTH:
-        return escaped
-    return f"{escaped[:MAX_PRINTED_LENGTH]}... ({len(text):,} characters)"
+def _warn(result: Result, check: Check) -> None:
+    """Warn of a verification that has compared nothing."""
+    if not result.listed_files:
+        place = " in this range of days" if check.has_range else ""
+        click.echo(f"Warning: the manifest lists no file{place}. Nothing was verified.", err=True)
+    elif check.share < 1 and not result.files_read:
+        click.echo("Warning: the sample has no file. No content was compared.", err=True)
