@@ -12,7 +12,7 @@ import msgspec
 from tap_focus.archive.comparison import FAILURES, NOTICES
 from tap_focus.archive.printable import csv_cell
 from tap_focus.archive.report_html import write_html
-from tap_focus.archive.result import LIMITS, PROOF, DayCounts
+from tap_focus.archive.result import LIMITS, DayCounts
 
 if t.TYPE_CHECKING:
     from tap_focus.archive.result import About, Result
@@ -44,7 +44,7 @@ def _write_json(file: t.TextIO, about: About, result: Result) -> None:
     head = {
         "about": {**msgspec.to_builtins(about), "check": about.check._asdict()},
         "conclusion": result.conclusion(),
-        "proof": PROOF[about.check.content],
+        "proof": result.proof(about),
         "limits": LIMITS,
         "files": {name: result.counts[name] for name in ("ok", *FAILURES, *NOTICES)},
         "total": result.total,

@@ -93,6 +93,8 @@ def _axes(bars: dict[str, DayCounts], period: str) -> Iterator[str]:
         yield _text(_LEFT - 6, y + 4, f"{number:,}", "end")
     yield _text(_LEFT, bottom - COUNT_HEIGHT - 8, f"Recordings per {period}", "start")
     step = -(-len(bars) // 8)
+    if period == "month" and step > 1:
+        step = -(-step // 12) * 12 if len(bars) > 24 else 3  # noqa: PLR2004 - whole years
     for index, label in enumerate(bars):
         if index % step == 0:
             left, width = _place(index, len(bars))

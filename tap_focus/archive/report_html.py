@@ -8,7 +8,7 @@ from itertools import islice
 
 from tap_focus.archive.comparison import FAILURES, NOTICES
 from tap_focus.archive.report_chart import chart, legend
-from tap_focus.archive.result import LIMITS, PROOF, DayCounts
+from tap_focus.archive.result import LIMITS, DayCounts
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,16 +58,18 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{border-bottom:1px solid #d9dfe3;padding:.2rem .4rem;text-align:right;vertical-align:top}
 th{border-bottom:2px solid #7b8a93;font-weight:600;vertical-align:bottom}
 td:first-child,th:first-child{text-align:left;white-space:nowrap}
+.findings td:nth-child(2){min-width:11rem}
 .about td,.about th,.findings td,.findings th{text-align:left;overflow-wrap:anywhere}
 .about th{border-bottom:1px solid #d9dfe3;width:11rem;vertical-align:top}
 .days{font-size:12px}.year{background:#eef2f4;font-weight:600}
+figure{margin:2rem 0}
 svg{width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:#1c2b33}
 .legend span{margin-right:1.1rem;white-space:nowrap}
 .legend i{display:inline-block;width:.8em;height:.8em;margin-right:.35em;border:1px solid #7b8a93}
 @page{margin:15mm 12mm}
 @media print{body{margin:0;max-width:none;padding:0;font-size:10pt}.days{font-size:7.5pt}
 th,td{padding:.08rem .2rem}
-thead{display:table-header-group}tr,svg,.verdict{break-inside:avoid}h2{break-after:avoid}
+thead{display:table-header-group}tr,figure,.verdict{break-inside:avoid}h2{break-after:avoid}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
 
@@ -91,13 +93,13 @@ def _document(about: About, result: Result) -> Iterator[str]:
         f'<p class="verdict {verdict}">{result.conclusion()}</p>'
     )
     yield from _about(about, result)
-    yield from _proof(about)
-    yield "<h2>Coverage over time</h2>"
+    yield from _proof(about, result)
+    yield "<figure><h2>Coverage over time</h2>"
     if drawing := chart(result.days):
         yield legend(result.days.values()) + drawing
-        yield "<p>A red mark above a bar means that the period has failures.</p>"
+        yield "<figcaption>A red mark above a bar: the period has failures.</figcaption></figure>"
     else:
-        yield "<p>There are no recordings with a date.</p>"
+        yield "<p>There are no recordings with a date.</p></figure>"
     yield from _findings(result)
     yield from _days(about, result)
     yield "</html>\n"
@@ -129,7 +131,7 @@ def _about(about: About, result: Result) -> Iterator[str]:
     yield "</table>"
 
 
-def _proof(about: About) -> Iterator[str]:
+def _proof(about: About, result: Result) -> Iterator[str]:
     others = (
         ""
         if about.check.one_way or about.check.has_range
@@ -138,12 +140,8 @@ def _proof(about: About) -> Iterator[str]:
     yield (
         "<h2>What this report proves</h2><p>At the time of the verification, the files of the "
         "manifest existed with the stated size, except for the findings below. "
-        f"{PROOF[about.check.content]}{others}</p>"
+        f"{result.proof(about)}{others}</p>"
     )
-    if about.check.share < 1:
-        yield (
-            f"<p>Only {about.files_read:,} files, chosen at random, had their content compared.</p>"
-        )
     yield "<h2>What it does not prove</h2><ul>"
     limits = list(LIMITS)
     if not about.recordings:

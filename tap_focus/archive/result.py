@@ -24,16 +24,14 @@ OUTSIDE = "outside"
 
 _DAY = re.compile(r"([0-9]{4}/[0-9]{2}/[0-9]{2})(?:/|\Z)")
 
-PROOF = {
-    "read": "Their content was read and has the SHA-256 that the manifest states.",
+_PROOF = {
+    "read": "The content of {files} was read and has the SHA-256 that the manifest states.",
     "attested": (
-        "The storage states that their content has the SHA-256 of the manifest. Their content was "
-        "not read: this is a weaker check, which relies on the storage."
+        "For {files}, the storage states the SHA-256 that the manifest states. The content was not "
+        "read: this is a weaker check, which relies on the storage."
     ),
-    "size": "Their content was not compared.",
+    "size": "The content of the files was not compared.",
 }
-"""What is proved about the content of the files that are ok."""
-
 LIMITS = (
     (
         "The recordings are those that Focus showed to one service user. Focus omits the "
@@ -183,6 +181,13 @@ class Result:
         if not self.listed_files:
             return "Nothing was verified: the manifest lists no file."
         return f"Passed: {files} of the manifest, no finding that fails the verification."
+
+    def proof(self, about: About) -> str:
+        """Return what is proved about the content of the files without a finding."""
+        files = f"{about.files_read:,} {'file' if about.files_read == 1 else 'files'}"
+        if about.check.share < 1:
+            files += ", chosen at random,"
+        return _PROOF[about.check.content].format(files=files)
 
     def _day(self, day: str) -> DayCounts:
         return self.days.setdefault(day, DayCounts())

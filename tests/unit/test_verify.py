@@ -11,6 +11,7 @@ from tap_focus.archive.local_store import LocalStore
 from tap_focus.archive.verify import main
 from tap_focus.errors import FileUnreadableError, StorageError
 from tests.helpers.assertions import count_words
+from tests.helpers.permissions import permissions_apply
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,6 +127,18 @@ def test_the_files_of_a_folder_that_cannot_be_listed_are_unreadable_not_missing(
 
     assert result.exit_code == 1
     assert findings(result) == {f"{DAY}/1.mp3": "unreadable", "2025/05/02": "unreadable"}
+
+
+@pytest.mark.parametrize("path", [DAY, f"{DAY}/1.mp3"])
+def test_what_must_not_be_read_is_unreadable(archive: Path, path: str) -> None:
+    (archive / path).chmod(0)
+    try:
+        with permissions_apply():
+            result = verify(archive, row(1), options=("--one-way",))
+    finally:
+        (archive / path).chmod(0o700)
+
+    assert (result.exit_code, findings(result)) == (1, {f"{DAY}/1.mp3": "unreadable"})
 
 
 # Several rows of one recording
