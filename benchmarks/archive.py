@@ -7,6 +7,8 @@ benchmarks print their results beside their targets:
 - Throughput of large files, one at a time, compared with curl. The tap also computes checksums.
 - Peak memory during the download of one very large file.
 
+`archive_verify.py` adds rows for `tap-focus-media verify`.
+
 Wall times are given for whole processes and without start-up, which is a run on an empty feed.
 
 usage: python benchmarks/archive.py [--rounds N] [--folder PATH]
@@ -26,6 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archive_verify import compare_s3_concurrency, measure_manifest
 from processes import (
     KIB,
     MIB,
@@ -218,6 +221,8 @@ def main() -> None:
         compare_throughput(bench, startup, options.rounds)
         measure_memory(bench)
         compare_concurrency(bench, startup)
+        compare_s3_concurrency(Path(folder), print_row)
+        measure_manifest(Path(folder), print_row)
 
 
 if __name__ == "__main__":
