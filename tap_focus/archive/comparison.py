@@ -268,6 +268,6 @@ class Comparison:
 
 def _conflict(file: ListedFile, size: int, sha256: str | None) -> str:
     """Describe the different contents in the rows of a file, and which one it has."""
-    claims = " and ".join(f"{size:,} bytes with {sha256:.16}" for size, sha256 in file.contents[:3])
+    claims = " and ".join(f"{size:,} bytes with {sha256:.16}" for size, sha256 in file.contents)
     actual = f"{size:,} bytes" + (f" with {sha256:.16}" if sha256 else "")
     return f"the rows of the manifest say {claims}; the file has {actual}"

@@ -42,7 +42,6 @@ class Console:
         self._result = result
         self._show_all = show_all
         self._next_progress = time.monotonic() + PROGRESS_INTERVAL
-        self._calls = 0
         self.last_day = ""
 
     def write(self, line: str) -> None:
@@ -66,20 +65,22 @@ class Console:
 
     def read_line(self) -> None:
         """Write progress while the manifest is read."""
-        self._calls += 1
-        if self._calls % 1000 == 0:
-            self._progress(f"{self._manifest.lines:,} lines of the manifest")
+        if self._manifest.lines % 1000 == 0 and self._is_due():
+            click.echo(f"{self._manifest.lines:,} lines of the manifest", err=True)
 
     def wait(self) -> None:
         """Write progress while files are compared."""
-        counts = self._result.counts
-        text = f"{counts.total():,} files, {self._result.failures:,} findings"
-        self._progress(f"{text}; last finished day: {self.last_day or 'none'}")
+        if self._is_due():
+            text = f"{self._result.counts.total():,} files, {self._result.failures:,} failures"
+            day = self.last_day.replace("/", "-") or "none"
+            click.echo(f"{text}; last finished day: {day}", err=True)
 
-    def _progress(self, text: str) -> None:
-        if time.monotonic() >= self._next_progress:
+    def _is_due(self) -> bool:
+        """Return whether it is time for a line of progress."""
+        is_due = time.monotonic() >= self._next_progress
+        if is_due:
             self._next_progress = time.monotonic() + PROGRESS_INTERVAL
-            click.echo(text, err=True)
+        return is_due
 
     def write_summary(self) -> None:
         """Write the number of files by finding, and of recordings without a file."""

@@ -28,6 +28,9 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 CACHE_KIB = 64 * 1024
 """Memory of the database. The rest is in a temporary file."""
 
+MAX_CONTENTS = 3
+"""Different descriptions of one file that are kept."""
+
 STATUSES = ("stored", "not_permitted", "not_found", "failed")
 NOT_TRIED = "not_tried"
 """Recordings of the feed that have no row in the manifest."""
@@ -81,7 +84,7 @@ class ListedFile(t.NamedTuple):
 
     Attributes:
         name: name in the folder of its day.
-        contents: size and SHA-256 of each different description, usually one.
+        contents: size and SHA-256 of each different description, usually one, up to MAX_CONTENTS.
         is_own: the name is the one that the archive gives to the recording's file.
         is_stored: the last row of the recording has the status `stored`.
         retain_until, locked_until: dates of the last row, in UTC as text. None means indefinitely.
@@ -160,12 +163,21 @@ class Manifest:
         """Yield the files of a folder in the order of their names."""
         rows = self._db.execute(_FILES, (day,))
         for name, group in groupby(rows, key=lambda row: row[0]):
-            described = list(group)
-            contents = list(dict.fromkeys((size, sha256) for _, size, sha256, *_ in described))
-            is_own = all(row[3] for row in described)
-            _, _, _, _, status, retain_until, locked_until, has_hold = described[-1]
+            contents: dict[tuple[int, str], None] = {}
+            is_own = True
+            for row in group:
+                _, size, sha256, is_own_row, status, retain_until, locked_until, has_hold = row
+                is_own = is_own and bool(is_own_row)
+                if len(contents) < MAX_CONTENTS:
+                    contents[size, sha256] = None
             yield ListedFile(
-                name, contents, is_own, status == "stored", retain_until, locked_until, has_hold
+                name,
+                [*contents],
+                is_own,
+                status == "stored",
+                retain_until,
+                locked_until,
+                bool(has_hold),
             )
 
     def count_statuses(self) -> Counter[tuple[str, str]]:

@@ -234,7 +234,7 @@ def test_progress_is_on_standard_error(tmp_path: Path, audio: Path, manifest: st
     run = run_command(sys.executable, str(script), *VERIFY[1:], str(audio), stdin=manifest)
 
     assert run.exit_code == 0
-    assert "files, 0 findings; last finished day: none" in run.log
+    assert "files, 0 failures; last finished day: none" in run.log
     assert len(run.lines) == 1
 
 
