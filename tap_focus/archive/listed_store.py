@@ -159,8 +159,14 @@ class ListedStore(AudioStore):
             raise StorageError(READ, "it is empty or does not exist")
 
     def _contains_something(self, folder: str) -> bool:
-        """Return whether a folder is more than a name, such as a folder marker in a bucket."""
-        return any(True for _ in self._list(folder.rstrip("/")))
+        """Return whether a folder is more than a name, such as a folder marker in a bucket.
+
+        A folder that cannot be listed is: it does not belong to the archive.
+        """
+        try:
+            return any(True for _ in self._list(folder.rstrip("/")))
+        except StorageError:
+            return True
 
     def _candidates(self, stem: str) -> dict[int, list[str]]:
         """Return the paths of a recording's files by version, in the order in which they count."""
