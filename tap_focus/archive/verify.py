@@ -23,6 +23,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from tap_focus.archive.store import AudioStore
+
 
 @click.group()
 def main() -> None:
@@ -125,8 +127,8 @@ def verify(  # noqa: PLR0913 - one argument for each option
                     raise click.BadParameter(message, param_hint="MANIFEST")
                 store = open_store(media_path)
                 about.archive = printable(store.uri(""))
-                about.account = printable(store.account() or "")
                 _compare(Comparison(store, rows, check, concurrency, console.wait), result, console)
+                about.account = _account(store)
                 result.add_statuses(rows.count_statuses())
                 console.write_summary()
                 about.ended, about.files_read = now(), result.files_read
@@ -169,6 +171,15 @@ def _read(
         name = "standard input" if file is sys.stdin.buffer else os.fsdecode(file.name)
         read.append((printable(name), sha256))
     return read
+
+
+def _account(store: AudioStore) -> str:
+    """Return the account of an archive, or an empty text if the marker file cannot be read."""
+    try:
+        return printable(store.account() or "")
+    except StorageError as error:
+        click.echo(f"Warning: the account of the archive is unknown. {error}.", err=True)
+        return ""
 
 
 def _compare(comparison: Comparison, result: Result, console: Console) -> None:

@@ -175,6 +175,25 @@ def test_the_account_comes_from_the_marker(archive: Archive) -> None:
     assert "7 at &lt;b&gt;" in archive.report("html")
 
 
+def test_an_invalid_marker_does_not_prevent_the_verification(archive: Archive) -> None:
+    (archive.media_path / "tap-focus-archive.json").write_text("{")
+
+    result = archive.verify()
+
+    assert result.exit_code == 1
+    assert "1 ok, 1 missing" in result.stdout
+    assert "Warning: the account of the archive is unknown" in result.stderr
+
+
+def test_an_invalid_line_of_the_feed_is_named(archive: Archive) -> None:
+    feed = archive.write("feed.jsonl", [{"interactionId": 1}, {"type": "call"}])
+
+    result = archive.verify("--recordings", str(feed))
+
+    assert result.exit_code == 2
+    assert "--recordings: line 2 is not a row of recordings" in result.stderr
+
+
 @pytest.mark.parametrize("extension", ["html", "csv", "json"])
 def test_hostile_names_are_escaped(archive: Archive, extension: str) -> None:
     for name in ("=cmd|'x'!A1", "<script>alert(1)<", "\x1b[2J\u202e"):

@@ -141,6 +141,15 @@ def test_what_must_not_be_read_is_unreadable(archive: Path, path: str) -> None:
     assert (result.exit_code, findings(result)) == (1, {f"{DAY}/1.mp3": "unreadable"})
 
 
+def test_a_foreign_folder_that_must_not_be_read_is_unexpected(archive: Path) -> None:
+    (archive / "private").mkdir(mode=0)
+
+    with permissions_apply():
+        result = verify(archive, row(1), row(2), row(3))
+
+    assert (result.exit_code, findings(result)) == (1, {"private/": "unexpected"})
+
+
 # Several rows of one recording
 
 
@@ -344,6 +353,13 @@ def test_a_sample_reads_some_files_and_lists_all(
     assert findings(result) == {f"{DAY}/7.mp3": "missing"}
     assert 40 < len(reads) < 180  # beyond that, once in 10^11 runs
     assert summary(result)["ok"] == 399
+
+
+def test_a_sample_without_a_file_is_a_warning(archive: Path) -> None:
+    result = verify(archive, row(1), row(2), row(3), options=("--sample", "0.000001%"))
+
+    assert result.exit_code == 0
+    assert "Warning: the sample has no file" in result.stderr
 
 
 @pytest.mark.parametrize(
