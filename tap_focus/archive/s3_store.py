@@ -47,8 +47,8 @@ Arguments = dict[str, t.Any]
 class S3Store(ObjectStore):
     """Complete objects in a bucket of Amazon S3.
 
-    Options of uploads, such as encryption with KMS, are taken from the variables FSSPEC_S3_... as
-    fsspec documents them.
+    Options of uploads, such as encryption with KMS, are taken from the variable `FSSPEC_S3`, which
+    fsspec documents.
 
     Args:
         url: `s3://bucket/folder`.

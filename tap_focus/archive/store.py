@@ -216,9 +216,9 @@ def check_media_path(url: str) -> None:
         name = protocol if is_known else "its protocol"
         raise StorageError(OPEN, f"{name} is not supported, only {supported}")
     path = url.removeprefix(protocol)
-    if PACKAGE_EXTRAS[protocol] and ("//" in path or path.startswith("/")):
+    if PACKAGE_EXTRAS[protocol] and ("//" in path or path.startswith("/") or not path):
         # S3 takes the double slash as a folder without a name, and fsspec removes it in some calls.
-        raise StorageError(OPEN, f"{protocol} URLs with an empty part such as // are not supported")
+        raise StorageError(OPEN, f"{protocol} URLs with an empty part, as in //, are not supported")
     try:
         get_filesystem_class(protocol.removesuffix("://"))
     except (ImportError, ValueError):  # ValueError: the package itself registers the protocol

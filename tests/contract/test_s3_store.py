@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import tracemalloc
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+import fsspec.config
 import pytest
+from fsspec.config import set_conf_env
 
 from tap_focus.archive import s3_store
 from tap_focus.archive.marker import MARKER_NAME
@@ -313,17 +316,12 @@ def test_a_failed_upload_in_parts_is_aborted(
 def test_options_of_uploads_come_from_the_environment(
     storage: S3Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(
-        "FSSPEC_S3_S3_ADDITIONAL_KWARGS", '{"ServerSideEncryption":"aws:kms","SSEKMSKeyId":"key"}'
-    )
-    from fsspec.config import conf, set_conf_env  # noqa: PLC0415
-
-    set_conf_env(conf)
-    try:
-        store = storage.open()
-        store_file(store, PATH, CONTENT)
-    finally:
-        conf.clear()
+    options = {"s3_additional_kwargs": {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "key"}}
+    monkeypatch.setenv("FSSPEC_S3", json.dumps(options))
+    configuration: dict[str, Any] = {}
+    set_conf_env(configuration)  # fsspec does this when it is imported
+    monkeypatch.setattr(fsspec.config, "conf", configuration)
+    store_file(storage.open(), PATH, CONTENT)
 
     assert {head(storage, path)["ServerSideEncryption"] for path in (PATH, MARKER_NAME)} == {
         "aws:kms"
