@@ -33,7 +33,7 @@ from tap_focus.archive.store import (
     StoredFile,
     storage_errors,
 )
-from tap_focus.errors import FileUnreadableError
+from tap_focus.errors import FileUnreadableError, StorageError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,6 +138,7 @@ class LocalStore(ListedStore):
             try:
                 entries = os.scandir(self.root / folder)
             except FileNotFoundError:
+                _check_links(self.root / folder)
                 return
             with entries:
                 for entry in entries:
@@ -149,6 +150,8 @@ class LocalStore(ListedStore):
                             yield f"{entry.name}/", 0
                         elif entry.is_file():
                             yield entry.name, entry.stat().st_size
+                        elif entry.is_symlink() and entry.name.isdigit():
+                            _check_links(self.root / folder / entry.name)
 
     @override
     def _load_day(self, day: str) -> Day:
@@ -214,6 +217,13 @@ class LocalStore(ListedStore):
                 sync_folder(folder)
 
 
+def _check_links(folder: Path) -> None:
+    """Check that a missing folder is not behind a broken link. It would seem to be empty."""
+    for part in (folder, *folder.parents):
+        if part.is_symlink() and not part.exists():
+            raise StorageError(OPEN, f"{part} is a broken link. Is its target mounted?")
+
+
 class _NewLocalFile(PartialFile, NewFile):
     def __init__(self, store: LocalStore, folder: Path) -> None:
         super().__init__(folder)
@@ -221,17 +231,17 @@ class _NewLocalFile(PartialFile, NewFile):
 
     @override
     def commit(self, path: str, details: FileDetails) -> tuple[StoredFile, bool]:
-        with storage_errors(WRITE):
-            self.close()
-        file = StoredFile(
-            path=path,
-            size=self.size,
-            sha256=self.sha256,
-            content_type=details.content_type,
-            source=details.source,
-            duration=details.duration,
-        )
         try:
+            with storage_errors(WRITE):
+                self.close()
+            file = StoredFile(
+                path=path,
+                size=self.size,
+                sha256=self.sha256,
+                content_type=details.content_type,
+                source=details.source,
+                duration=details.duration,
+            )
             return self._store.store(self.path, file)
         finally:
             self.discard()

@@ -292,6 +292,25 @@ def test_a_folder_behind_a_symbolic_link_is_used_and_listed(
     assert store.list_day(DAY) == {"1000.mp3": len(CONTENT), "2.mp3": 6}
 
 
+@pytest.mark.parametrize("level", ["2025", "2025/05", DAY])
+def test_a_folder_behind_a_broken_link_is_not_taken_for_an_empty_one(
+    storage: FolderStorage, store: LocalStore, root: Path, level: str
+) -> None:
+    """The year's own disk is not mounted."""
+    (root / level).parent.mkdir(parents=True, exist_ok=True)
+    (root / level).symlink_to("/nowhere/disk")
+    uses: list[Callable[[], object]] = [
+        lambda: storage.open().find(STEM),
+        lambda: store.exists(STEM),
+        lambda: store.list_day(DAY),
+        lambda: list(store.list_days()),
+    ]
+
+    for use in uses:
+        with pytest.raises(StorageError, match=r"is a broken link\. Is its target mounted\?$"):
+            use()
+
+
 def test_a_file_behind_a_symbolic_link_is_found_and_listed(
     storage: FolderStorage, store: LocalStore, root: Path, tmp_path: Path
 ) -> None:
