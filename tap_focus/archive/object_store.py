@@ -36,6 +36,9 @@ SPOOL_BYTES = 1024 * 1024
 
 READ_SIZE = 1024 * 1024
 
+READ_ATTEMPTS = 3
+"""Attempts if a connection breaks while an object is read."""
+
 BLOCK_SIZE = 8 * 1024 * 1024
 """Bytes of one request when an object is read."""
 
@@ -72,10 +75,9 @@ class ObjectStore(ListedStore):
         digest, size = hashlib.sha256(), 0
         with (
             storage_errors(f"read {path} in media_path", one_file=PermissionError),
-            # Without a cache, since each byte is read once.
             self.fs.open(self._full(path), "rb", block_size=BLOCK_SIZE) as file,
         ):
-            while chunk := file.read(READ_SIZE):
+            while chunk := _read(file, size):
                 digest.update(chunk)
                 size += len(chunk)
         return size, digest.hexdigest()
@@ -138,7 +140,9 @@ class ObjectStore(ListedStore):
                 return
             for entry in entries:
                 name = entry["name"].rstrip("/")
-                if entry["type"] == "directory" and len(name) > len(full):
+                if len(name) <= len(full):
+                    continue
+                if entry["type"] == "directory":
                     yield f"{name[len(full) + 1 :]}/", 0
                 elif entry["type"] == "file" and not entry["name"].endswith("/"):
                     yield name[len(full) + 1 :], entry["size"]
@@ -240,6 +244,17 @@ class NewObject(NewFile):
     @override
     def discard(self) -> None:
         self._file.close()
+
+
+def _read(file: t.Any, position: int, attempts: int = READ_ATTEMPTS) -> bytes:
+    """Return the next bytes of an object, after a broken connection from a new one."""
+    try:
+        file.seek(position)
+        return bytes(file.read(READ_SIZE))
+    except Exception as error:
+        if attempts == 1 or isinstance(error, (PermissionError, FileNotFoundError)):
+            raise
+    return _read(file, position, attempts - 1)
 
 
 def metadata_of(file: StoredFile) -> dict[str, str]:

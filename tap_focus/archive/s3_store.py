@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 
@@ -34,8 +35,9 @@ PART_BYTES = 16 * 1024 * 1024
 
 MAX_PARTS = 10_000
 
-MAX_CONFLICTS = 3
-"""Attempts if another run uploads the same object at the same time."""
+MAX_CONFLICTS = 5
+CONFLICT_WAIT = 0.2
+"""Attempts, and seconds between them, if another run uploads the same object at the same time."""
 
 _EXISTS = ("PreconditionFailed", "412")
 _CONFLICT = ("ConditionalRequestConflict", "409")
@@ -59,7 +61,7 @@ class S3Store(ObjectStore):
         super().__init__(url)
         self._bucket, self._prefix, _ = self.fs.split_path(self.root)
         self._lock_mode = lock_mode.upper() if lock_mode else None
-        # botocore repeats requests, with the body from its start. s3fs would send the rest of it.
+        # botocore repeats requests with the content from its start, s3fs with the rest of it.
         self.fs.retries = 1
 
     @override
@@ -135,6 +137,8 @@ class S3Store(ObjectStore):
                 # An empty object counts as missing. Replace it and no other one.
                 head = self._head(file.path)
                 condition = {"IfMatch": head["ETag"]} if head else {"IfNoneMatch": "*"}
+            else:
+                time.sleep(CONFLICT_WAIT)
         raise StorageError(WRITE, "another run changes the same file again and again")
 
     def _put_object(self, file: StoredFile, new: NewObject, arguments: Arguments) -> str | None:

@@ -19,7 +19,7 @@ from tap_focus.archive.s3_store import S3Store
 from tap_focus.archive.store import FileDetails, Retention
 from tap_focus.archive.stores import open_store
 from tap_focus.errors import FileUnreadableError, LockError, StorageError
-from tests.helpers.s3 import S3Server, s3_server
+from tests.helpers.s3 import TRUNCATE, S3Server, s3_server
 from tests.helpers.stores import ACCOUNT, S3Storage, store_file
 
 if TYPE_CHECKING:
@@ -195,6 +195,16 @@ def test_an_object_of_another_program_is_read(storage: S3Storage, store: AudioSt
     assert "ChecksumSHA256" not in stored
     assert (found.sha256, found.content_type) == (SHA256, "audio/x-wav")
     assert store.recorded_checksum(PATH) is None
+
+
+def test_an_object_is_read_in_full_after_broken_connections(
+    storage: S3Storage, store: AudioStore
+) -> None:
+    content = CONTENT * 100
+    storage.put(PATH, content)
+    storage.server.faults["GET"] = [TRUNCATE, TRUNCATE]
+
+    assert store.checksum(PATH) == (len(content), hashlib.sha256(content).hexdigest())
 
 
 def put_in_cold_storage(storage: S3Storage, **arguments: str) -> None:

@@ -29,6 +29,8 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": REGION,
 }
 
+TRUNCATE = (200, "")
+
 HOP_HEADERS = {"connection", "content-length", "date", "expect", "server", "transfer-encoding"}
 
 
@@ -51,7 +53,8 @@ class S3Server:
     Attributes:
         url: its address.
         requests: what it received, except the requests of the test's own `client`.
-        faults: error codes to answer with, by operation such as `PUT` or `HEAD`. Each is used once.
+        faults: status and error code to answer with, by operation such as `PUT` or `HEAD`. Each is
+            used once. `TRUNCATE` sends half of the content.
         delay: seconds before each answer.
     """
 
@@ -140,15 +143,16 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.server.state
         state.requests.append(S3Request(operation, url.path, headers, len(body)))
         time.sleep(state.delay)
-        if state.faults.get(operation):
-            self._refuse(*state.faults[operation].pop(0))
+        fault = state.faults[operation].pop(0) if state.faults.get(operation) else None
+        if fault and fault != TRUNCATE:
+            self._refuse(*fault)
             return
         bucket, _, key = url.path.lstrip("/").partition("/")
         with self.server.writing:
             if error := self._broken_rule(operation, bucket, key, body):
                 self._refuse(*error)
             else:
-                self._forward(body)
+                self._forward(body, truncate=fault == TRUNCATE)
 
     def __getattr__(self, name: str) -> Any:
         """Return the method for `do_GET` and so on."""
@@ -212,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
             pass
         return b"".join(parts)
 
-    def _forward(self, body: bytes) -> None:
+    def _forward(self, body: bytes, *, truncate: bool) -> None:
         connection = http.client.HTTPConnection(self.server.backend)
         headers = {
             name: value
@@ -230,8 +234,12 @@ class _Handler(BaseHTTPRequestHandler):
         length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
         self.send_header("Content-Length", length or "0")
         self.end_headers()
-        self.wfile.write(content)
         connection.close()
+        if truncate:
+            self.wfile.write(content[: len(content) // 2])
+            self.close_connection = True
+        else:
+            self.wfile.write(content)
 
     def _refuse(self, status: int, code: str) -> None:
         text = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
