@@ -91,6 +91,8 @@ class S3Store(ObjectStore):
             return file
         if current and until < current:
             raise LockError(action, f"it is locked until {current:%Y-%m-%dT%H:%M:%SZ} already")
+        if _has_passed(until):
+            return file
         retention_of_s3 = {"Mode": self._lock_mode, "RetainUntilDate": until}
         self._lock_request(action, "put_object_retention", file.path, Retention=retention_of_s3)
         return msgspec.structs.replace(file, locked_until=until)
@@ -189,8 +191,7 @@ class S3Store(ObjectStore):
         arguments: Arguments = {}
         if self._lock_mode and retention:
             until = _whole_seconds(retention.until)
-            # S3 refuses a date in the past. The bucket's default, if any, applies then.
-            if until and until > datetime.now(timezone.utc) + timedelta(minutes=1):
+            if until and not _has_passed(until):  # the bucket's default, if any, applies then
                 arguments["ObjectLockMode"] = self._lock_mode
                 arguments["ObjectLockRetainUntilDate"] = until
             if retention.legal_hold:
@@ -281,6 +282,11 @@ def _full_sha256(head: Arguments) -> str | None:
     if "-" in head.get("ETag", "") or head.get("ChecksumType") == "COMPOSITE":
         return None
     return base64.b64decode(head.get("ChecksumSHA256", "")).hex() or None
+
+
+def _has_passed(moment: datetime) -> bool:
+    """Return whether S3 would refuse a lock until then, since it has passed when S3 receives it."""
+    return moment < datetime.now(timezone.utc) + timedelta(minutes=1)
 
 
 def _whole_seconds(moment: datetime | None) -> datetime | None:

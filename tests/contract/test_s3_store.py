@@ -396,9 +396,11 @@ def test_without_a_lock_mode_nothing_is_locked(locked: S3Storage) -> None:
 
 def test_a_date_in_the_past_is_not_sent(locked: S3Storage) -> None:
     details = DETAILS._replace(retention=Retention(NOW - timedelta(days=1), legal_hold=False))
-    stored, is_new = store_file(open_locked(locked), PATH, CONTENT, details)
+    store = open_locked(locked)
+    stored, is_new = store_file(store, PATH, CONTENT, details)
 
     assert (is_new, stored.locked_until) == (True, None)
+    assert store.prolong(stored, details.retention or Retention(None, legal_hold=True)) == stored
 
 
 def test_without_a_date_the_default_of_the_bucket_applies(locked: S3Storage) -> None:
