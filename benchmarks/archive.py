@@ -1,11 +1,12 @@
 """Measure the audio archive: concurrent downloads, throughput of large files, and memory.
 
-A server in a separate process sends one feed and the same audio for every recording. Three
-benchmarks print their results beside their targets:
+A server in a separate process sends one feed and the same audio for every recording. The benchmarks
+print their results beside their targets:
 
 - Eight concurrent downloads compared with one, from a server with a delay.
 - Throughput of large files, one at a time, compared with curl. The tap also computes checksums.
 - Peak memory during the download of one very large file.
+- Small files that the store in a folder makes durable, and requests to S3 for each file.
 
 `archive_verify.py` adds rows for `tap-focus-media verify`.
 
@@ -28,6 +29,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archive_stores import count_s3_requests, measure_folder
 from archive_verify import compare_s3_concurrency, measure_manifest
 from processes import (
     KIB,
@@ -160,7 +162,8 @@ class Bench:
     def _run(self, command: list[str], feed: Feed) -> Run:
         """Run a command, check the sizes of the files that it wrote, and remove them."""
         run = run_measured(command)
-        sizes = [path.stat().st_size for path in self._audio.rglob("*") if path.is_file()]
+        files = [path for path in self._audio.rglob("*") if path.suffix in {"", ".mp3"}]
+        sizes = [path.stat().st_size for path in files if path.name[0].isdigit() and path.is_file()]
         if sizes != [feed.size] * feed.recordings:
             sys.exit(f"{command[0]} did not write {feed.recordings} files of {feed.size} bytes")
         shutil.rmtree(self._audio, ignore_errors=True)
@@ -199,6 +202,15 @@ def measure_memory(bench: Bench) -> None:
     print_row("Peak memory for a file of 400 MiB, MiB", peak / MIB, None, "at most 120")
 
 
+def measure_stores(folder: Path) -> None:
+    """Measure the stores without downloads."""
+    speed = measure_folder(folder)
+    print_row("Files of 20 KiB stored per second, with fsync", speed, None, "at least 1000")
+    new, found = count_s3_requests()
+    print_row("Requests to S3 for each new file", new, None, "at most 1.05")
+    print_row("Requests to S3 for each file that is found again", found, None, "at most 1.05")
+
+
 def print_row(title: str, value: float, without_startup: float | None, target: str) -> None:
     """Print a row of the table. The target applies to the value without start-up, if given."""
     net = "" if without_startup is None else f"{without_startup:.2f}"
@@ -218,6 +230,7 @@ def main() -> None:
         print(f"{describe_machine()}. Start-up of the tap: {startup:.2f} s\n")
         print("| | Whole process | Without start-up | Target | Met |")
         print("| --- | ---: | ---: | --- | --- |")
+        measure_stores(Path(folder))
         compare_throughput(bench, startup, options.rounds)
         measure_memory(bench)
         compare_concurrency(bench, startup)
