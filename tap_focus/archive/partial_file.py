@@ -27,7 +27,7 @@ _WITHOUT_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, er
 
 
 class PartialFile:
-    """A partial file in the folder of the final file, which may be a separate volume."""
+    """A partial file in the folder of the final file, which may be on its own volume."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

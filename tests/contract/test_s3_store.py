@@ -180,7 +180,7 @@ def test_an_upload_is_not_held_in_memory(storage: S3Storage, store: AudioStore) 
         with pytest.raises(StorageError, match="RequestTimeTooSkewed"):
             new.commit(PATH, DETAILS)
 
-    received = 24 * len(chunk) * 2  # the server of this test holds the parts and the whole
+    received = 24 * len(chunk) * 2  # the server of this test has the parts and the whole
     assert len(peaks) == 1
     assert peaks[0] < received + 8 * len(chunk)
 
