@@ -30,6 +30,9 @@ if t.TYPE_CHECKING:
 MAX_PUT_BYTES = 5 * 1024**3
 """Largest object of one PutObject request."""
 
+MAX_CONNECTIONS = 64
+"""Connections to S3. With botocore's default of 10, more threads than that wait for each other."""
+
 PART_BYTES = 16 * 1024 * 1024
 """Bytes of a part of a larger object. A part is in memory during its upload."""
 
@@ -61,6 +64,7 @@ class S3Store(ObjectStore):
         super().__init__(url)
         self._bucket, self._prefix, _ = self.fs.split_path(self.root)
         self._lock_mode = lock_mode.upper() if lock_mode else None
+        self.fs.config_kwargs.setdefault("max_pool_connections", MAX_CONNECTIONS)
         # botocore repeats requests with the content from its start, s3fs with the rest of it.
         self.fs.retries = 1
 
