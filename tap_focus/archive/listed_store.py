@@ -25,7 +25,7 @@ logger = logging.getLogger("tap-focus.media")
 MAX_CACHED_NAMES = 50_000
 """Names of files that a store keeps in memory, about 10 MB. A larger day is kept all the same."""
 
-MIN_CACHED_DAYS = 3
+MIN_CACHED_DAYS, MAX_CACHED_DAYS = 3, 1000
 """A recording is searched in the folders of three days."""
 
 _PARTS = tuple(re.compile(pattern) for pattern in ("[0-9]{4}/", "[0-9]{2}/", "[0-9]{2}/"))
@@ -190,7 +190,9 @@ class ListedStore(AudioStore):
             return self._days[day]
         self._days[day] = loaded = self._load_day(day)
         self._cached_names += len(loaded)
-        while self._cached_names > MAX_CACHED_NAMES and len(self._days) > MIN_CACHED_DAYS:
+        while len(self._days) > MIN_CACHED_DAYS and (
+            self._cached_names > MAX_CACHED_NAMES or len(self._days) > MAX_CACHED_DAYS
+        ):
             _, oldest = self._days.popitem(last=False)
             self._cached_names -= len(oldest)
         return loaded

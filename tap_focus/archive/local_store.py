@@ -59,6 +59,7 @@ class LocalStore(ListedStore):
         super().__init__()
         self.root = Path(LocalFileSystem._strip_protocol(url))  # noqa: SLF001 - expands ~ as well
         self._unsynced: set[str] = set()
+        self._is_open = False
 
     @override
     def open(self, account: str, *, has_bookmark: bool) -> None:
@@ -69,6 +70,7 @@ class LocalStore(ListedStore):
                 file.write(b"")
             finally:
                 file.discard()
+        self._is_open = True
 
     @override
     def uri(self, path: str) -> str:
@@ -158,7 +160,8 @@ class LocalStore(ListedStore):
         names = [name for name, size in self._list(day) if size]
         with storage_errors(f"read {CHECKSUM_FILE} of {day} in media_path"):
             loaded = _LocalDay(self.root / day, day, names)
-        remove_stale_partials(self.root / day)
+        if self._is_open:  # verify changes nothing
+            remove_stale_partials(self.root / day)
         return loaded
 
     def _local_day(self, day: str) -> _LocalDay:

@@ -262,4 +262,7 @@ def error_code(error: BaseException) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or error_code(error) or type(error).__name__
+    code = error_code(error)
+    if code.isdigit():  # the answer to a HEAD request has no other code
+        code = f"status {code}"
+    return getattr(error, "strerror", None) or code or type(error).__name__

@@ -241,7 +241,7 @@ def test_an_object_that_may_not_be_examined_concerns_its_recording_only(
 ) -> None:
     store_file(store, PATH, CONTENT)
     storage.server.faults["HEAD"] = [(403, "AccessDenied")]
-    with pytest.raises(FileUnreadableError):
+    with pytest.raises(FileUnreadableError, match="status 403"):
         store.find(STEM)
 
     assert len(store.find(STEM)) == 1

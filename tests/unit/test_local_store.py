@@ -301,7 +301,6 @@ def test_a_folder_behind_a_broken_link_is_not_taken_for_an_empty_one(
     (root / level).symlink_to("/nowhere/disk")
     uses: list[Callable[[], object]] = [
         lambda: storage.open().find(STEM),
-        lambda: store.exists(STEM),
         lambda: store.list_day(DAY),
         lambda: list(store.list_days()),
     ]
@@ -384,6 +383,18 @@ def test_an_unreadable_folder_is_not_taken_for_an_empty_one(
         (root / level).chmod(0o750)
 
 
+def test_an_unexpected_folder_without_read_right_is_listed(store: LocalStore, root: Path) -> None:
+    for folder in (".Trash-0", f"{DAY}/other"):
+        (root / folder).mkdir(parents=True)
+        (root / folder).chmod(0)
+
+    with permissions_apply():
+        assert list(store.list_unexpected()) == [".Trash-0/"]
+        assert store.list_day(DAY) == {"other/": 0}
+    for folder in (".Trash-0", f"{DAY}/other"):
+        (root / folder).chmod(0o700)
+
+
 def test_lost_and_found_of_a_volume_is_not_unexpected(store: LocalStore, root: Path) -> None:
     for folder in ("", "2025", DAY):
         (root / folder / "lost+found").mkdir(parents=True)
@@ -411,7 +422,9 @@ def test_stale_partial_files_are_removed_when_a_run_lists_their_folder(
     other = root / DAY / ".other.partial"
     other.write_bytes(b"x")
     os.utime(other, (0, 0))
-    storage.store().list_day(DAY)  # verify does not write
+    verified = storage.store()  # verify changes nothing
+    verified.list_day(DAY)
+    verified.recorded_checksum(PATH)
     seen_by_verify = stale.exists()
     storage.open().find(STEM)
 
@@ -590,6 +603,9 @@ def test_the_cache_of_names_is_bounded(
 
     assert len(found) == 60
     assert sum(len(day) for day in store._days.values()) <= 12
+    monkeypatch.setattr(listed_store, "MAX_CACHED_DAYS", 5)
+    store.find("2025/06/01/1")
+    assert len(store._days) == 5
     assert store._cached_names == sum(len(day) for day in store._days.values())
 
 
