@@ -42,6 +42,7 @@ READ_ATTEMPTS = 3
 BLOCK_SIZE = 8 * 1024 * 1024
 """Bytes of one request when an object is read."""
 
+_HEADER = re.compile(r"[!-~]{1,200}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -89,11 +90,13 @@ class ObjectStore(ListedStore):
 
     def store(self, path: str, new: NewObject, details: FileDetails) -> tuple[StoredFile, bool]:
         """Upload a spooled file; see `NewFile.commit`."""
+        # Other text can make the signature of the request invalid.
+        is_valid = _HEADER.fullmatch(details.content_type)
         file = StoredFile(
             path=path,
             size=new.size,
             sha256=new.sha256,
-            content_type=details.content_type,
+            content_type=details.content_type if is_valid else content_type_of(path),
             source=details.source,
             duration=details.duration,
         )

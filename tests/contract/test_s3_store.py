@@ -115,6 +115,16 @@ def test_a_file_is_stored_by_one_request(storage: S3Storage, store: AudioStore) 
     assert stored["Metadata"] == {"sha256": SHA256, "source": "5f3c", "duration": "61.5"}
 
 
+@pytest.mark.parametrize("content_type", ["audio/\N{LATIN SMALL LETTER E WITH ACUTE}", "audio/ x"])
+def test_a_content_type_that_no_header_can_have_is_not_sent(
+    storage: S3Storage, store: AudioStore, content_type: str
+) -> None:
+    stored, _ = store_file(store, f"{STEM}.audio", CONTENT, FileDetails(content_type))
+
+    assert stored.content_type == "application/octet-stream"
+    assert storage.open().find(STEM) == [stored]
+
+
 def test_a_later_run_needs_one_head_for_each_file_and_no_content(
     storage: S3Storage, store: AudioStore
 ) -> None:
