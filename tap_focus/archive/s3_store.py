@@ -96,7 +96,7 @@ class S3Store(ObjectStore):
         if current and until < current:
             raise LockError(action, f"it is locked until {current:%Y-%m-%dT%H:%M:%SZ} already")
         if _has_passed(until):
-            return file
+            raise LockError(action, "retainUntil has passed")
         retention_of_s3 = {"Mode": self._lock_mode, "RetainUntilDate": until}
         self._lock_request(action, "put_object_retention", file.path, Retention=retention_of_s3)
         return msgspec.structs.replace(file, locked_until=until)

@@ -409,8 +409,10 @@ def test_a_date_in_the_past_is_not_sent(locked: S3Storage) -> None:
     store = open_locked(locked)
     stored, is_new = store_file(store, PATH, CONTENT, details)
 
+    with pytest.raises(LockError, match="passed"):
+        store.prolong(stored, details.retention or Retention(None, legal_hold=True))
+
     assert (is_new, stored.locked_until) == (True, None)
-    assert store.prolong(stored, details.retention or Retention(None, legal_hold=True)) == stored
 
 
 def test_without_a_date_the_default_of_the_bucket_applies(locked: S3Storage) -> None:
