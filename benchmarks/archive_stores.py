@@ -15,13 +15,13 @@ import requests
 from fake_s3 import COUNTS, CREDENTIALS, serve_s3
 from processes import KIB, server_process
 
-from tap_focus.archive.store import FileDetails
-from tap_focus.archive.stores import open_store
+from tap_focus.archive.stores.factory import open_store
+from tap_focus.archive.stores.interface import FileDetails
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tap_focus.archive.store import AudioStore
+    from tap_focus.archive.stores.interface import AudioStore
 
 THREADS = 8
 PAGE_SIZE = 100

@@ -17,15 +17,15 @@ from tap_focus.archive.rows import (
     requested_audio,
     retention_of,
 )
-from tap_focus.archive.store import FileDetails
-from tap_focus.archive.stores import open_store
+from tap_focus.archive.stores.factory import open_store
+from tap_focus.archive.stores.interface import FileDetails
 from tap_focus.archive.transfer import Transfer
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tap_focus.api.client import Client
-    from tap_focus.archive.store import Retention, StoredFile
+    from tap_focus.archive.stores.interface import Retention, StoredFile
     from tap_focus.archive.transfer import DownloadLimits
 
     Recording = dict[str, t.Any]

@@ -9,12 +9,12 @@ from decimal import Decimal
 
 from tap_focus.api.record_model import KEY
 from tap_focus.archive.naming import parse_date_time
-from tap_focus.archive.store import Retention
+from tap_focus.archive.stores.interface import Retention
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tap_focus.archive.store import AudioStore, StoredFile
+    from tap_focus.archive.stores.interface import AudioStore, StoredFile
 
     Recording = dict[str, t.Any]
     Row = dict[str, t.Any]

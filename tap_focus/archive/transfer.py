@@ -10,7 +10,7 @@ from tap_focus.errors import InvalidAudioError
 
 if t.TYPE_CHECKING:
     from tap_focus.api.client import Client, ResumePoint
-    from tap_focus.archive.store import NewFile
+    from tap_focus.archive.stores.interface import NewFile
 
 
 class DownloadLimits(t.NamedTuple):

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_focus.archive.comparison import Check, Finding
-from tap_focus.archive.report import write_report
-from tap_focus.archive.result import About, DayCounts, Result
+from tap_focus.archive.verification.comparison import Check, Finding
+from tap_focus.archive.verification.report import write_report
+from tap_focus.archive.verification.result import About, DayCounts, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,11 +13,11 @@ import fsspec.config
 import pytest
 from fsspec.config import set_conf_env
 
-from tap_focus.archive import s3_store
-from tap_focus.archive.marker import MARKER_NAME
-from tap_focus.archive.s3_store import S3Store
-from tap_focus.archive.store import FileDetails, Retention
-from tap_focus.archive.stores import open_store
+from tap_focus.archive.stores import s3 as s3_store
+from tap_focus.archive.stores.factory import open_store
+from tap_focus.archive.stores.interface import FileDetails, Retention
+from tap_focus.archive.stores.marker import MARKER_NAME
+from tap_focus.archive.stores.s3 import S3Store
 from tap_focus.errors import FileUnreadableError, LockError, StorageError
 from tests.helpers.s3 import TRUNCATE, S3Server, s3_server
 from tests.helpers.stores import ACCOUNT, S3Storage, store_file
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tap_focus.archive.store import AudioStore, StoredFile
+    from tap_focus.archive.stores.interface import AudioStore, StoredFile
 
 DAY = "2025/05/01"
 STEM = f"{DAY}/1000"
@@ -451,7 +451,7 @@ def test_a_store_without_a_lock_mode_can_use_a_bucket_with_default_retention(
 
 @pytest.mark.parametrize("url", ["/archive", "gs://bucket/x"])
 def test_other_storage_refuses_a_lock_mode(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tap_focus.archive.stores.check_media_path", lambda _: None)
+    monkeypatch.setattr("tap_focus.archive.stores.factory.check_media_path", lambda _: None)
 
     with pytest.raises(StorageError, match="media_lock needs a bucket in S3"):
         open_store(url, "compliance")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_focus.archive.marker import MARKER_NAME
-from tap_focus.archive.store import FileDetails
+from tap_focus.archive.stores.interface import FileDetails
+from tap_focus.archive.stores.marker import MARKER_NAME
 from tap_focus.errors import StorageError
 from tests.helpers.s3 import S3Server, s3_server
 from tests.helpers.stores import (
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tap_focus.archive.store import AudioStore
+    from tap_focus.archive.stores.interface import AudioStore
 
 DAY = "2025/05/01"
 STEM = f"{DAY}/1000"

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 BLOCKED_READ = """
 import threading
-from tap_focus.archive.local_store import LocalStore
-from tap_focus.archive.verify import main
+from tap_focus.archive.stores.local import LocalStore
+from tap_focus.archive.verification.cli import main
 
 checksum = LocalStore.checksum
 LocalStore.checksum = lambda store, path: (
@@ -39,8 +39,8 @@ main()
 """A command whose read of the third file never ends, as on a network disk that is gone."""
 
 IMPATIENT = """
-from tap_focus.archive import console
-from tap_focus.archive.verify import main
+from tap_focus.archive.verification import console
+from tap_focus.archive.verification.cli import main
 
 console.PROGRESS_INTERVAL = 0
 main()

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec.implementations.memory import MemoryFileSystem
 
-from tap_focus.archive.object_store import ObjectStore
-from tap_focus.archive.store import FileDetails, StoredFile
-from tap_focus.archive.stores import open_store
+from tap_focus.archive.stores.factory import open_store
+from tap_focus.archive.stores.interface import FileDetails, StoredFile
+from tap_focus.archive.stores.object_storage import ObjectStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tap_focus.archive.store import AudioStore
+    from tap_focus.archive.stores.interface import AudioStore
     from tests.helpers.s3 import S3Server
 
 ACCOUNT = "1 at http://localhost"

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_focus.archive import listed_store, partial_file
-from tap_focus.archive.checksum_file import CHECKSUM_FILE
-from tap_focus.archive.free_space import RESERVE_BYTES
-from tap_focus.archive.local_store import LocalStore
-from tap_focus.archive.store import FileDetails, StoredFile
+from tap_focus.archive.stores import listing as listed_store
+from tap_focus.archive.stores import partial_file
+from tap_focus.archive.stores.checksum_file import CHECKSUM_FILE
+from tap_focus.archive.stores.free_space import RESERVE_BYTES
+from tap_focus.archive.stores.interface import FileDetails, StoredFile
+from tap_focus.archive.stores.local import LocalStore
 from tap_focus.errors import FileUnreadableError, StorageError
 from tests.helpers.permissions import permissions_apply
 from tests.helpers.stores import ACCOUNT, FolderStorage, store_file
@@ -485,7 +486,7 @@ def test_flush_covers_files_that_a_concurrent_run_has_just_stored(
     second = storage.open()
     second.find(STEM)
     synced: list[Path] = []
-    monkeypatch.setattr("tap_focus.archive.local_store.sync_folder", synced.append)
+    monkeypatch.setattr("tap_focus.archive.stores.local.sync_folder", synced.append)
     second.flush()
 
     assert storage.folder / DAY in synced

@@ -10,13 +10,13 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner, Result
 
-from tap_focus.archive.comparison import Check, Finding
-from tap_focus.archive.report import write_report
-from tap_focus.archive.report_chart import MAX_BARS, chart
-from tap_focus.archive.report_html import MAX_FINDINGS
-from tap_focus.archive.result import About, DayCounts
-from tap_focus.archive.result import Result as Counts
-from tap_focus.archive.verify import main
+from tap_focus.archive.verification.cli import main
+from tap_focus.archive.verification.comparison import Check, Finding
+from tap_focus.archive.verification.report import write_report
+from tap_focus.archive.verification.report_chart import MAX_BARS, chart
+from tap_focus.archive.verification.report_html import MAX_FINDINGS
+from tap_focus.archive.verification.result import About, DayCounts
+from tap_focus.archive.verification.result import Result as Counts
 from tests.helpers.reports import HtmlReport
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def test_a_report_is_written_completely_or_not_at_all(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tap_focus.archive.verify.write_report", fail)
+    monkeypatch.setattr("tap_focus.archive.verification.cli.write_report", fail)
     result = archive.verify("--report", str(archive.folder / "report.json"))
 
     assert result.exit_code == 74

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tap_focus.archive.store import check_media_path
-from tap_focus.archive.stores import open_store
+from tap_focus.archive.stores.factory import open_store
+from tap_focus.archive.stores.interface import check_media_path
 from tap_focus.errors import StorageError
 
 
@@ -58,7 +58,7 @@ def test_a_missing_package_is_named_by_its_extra(url: str, monkeypatch: pytest.M
     def not_installed(protocol: str) -> None:
         raise ImportError(protocol)
 
-    monkeypatch.setattr("tap_focus.archive.store.get_filesystem_class", not_installed)
+    monkeypatch.setattr("tap_focus.archive.stores.interface.get_filesystem_class", not_installed)
 
     with pytest.raises(StorageError, match=r"not installed \(extra: (gcs|azure)\)$"):
         check_media_path(url)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tap_focus.archive.local_store import LocalStore
-from tap_focus.archive.verify import main
+from tap_focus.archive.stores.local import LocalStore
+from tap_focus.archive.verification.cli import main
 from tap_focus.errors import FileUnreadableError, StorageError
 from tests.helpers.assertions import count_words
 from tests.helpers.permissions import permissions_apply

@@ -13,18 +13,9 @@ import msgspec
 from fsspec.implementations.local import LocalFileSystem
 from typing_extensions import override
 
-from tap_focus.archive.checksum_file import CHECKSUM_FILE, ChecksumFile
-from tap_focus.archive.listed_store import Day, ListedStore
-from tap_focus.archive.marker import MARKER_NAME, Marker, decode_marker, encode_marker
 from tap_focus.archive.naming import content_type_of
-from tap_focus.archive.partial_file import (
-    PartialFile,
-    is_partial,
-    move,
-    remove_stale_partials,
-    sync_folder,
-)
-from tap_focus.archive.store import (
+from tap_focus.archive.stores.checksum_file import CHECKSUM_FILE, ChecksumFile
+from tap_focus.archive.stores.interface import (
     OPEN,
     READ,
     WRITE,
@@ -32,6 +23,15 @@ from tap_focus.archive.store import (
     NewFile,
     StoredFile,
     storage_errors,
+)
+from tap_focus.archive.stores.listing import Day, ListedStore
+from tap_focus.archive.stores.marker import MARKER_NAME, Marker, decode_marker, encode_marker
+from tap_focus.archive.stores.partial_file import (
+    PartialFile,
+    is_partial,
+    move,
+    remove_stale_partials,
+    sync_folder,
 )
 from tap_focus.errors import FileUnreadableError, StorageError
 

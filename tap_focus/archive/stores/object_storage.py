@@ -13,11 +13,9 @@ import typing as t
 from fsspec.core import url_to_fs
 from typing_extensions import override
 
-from tap_focus.archive.free_space import check_free_space
-from tap_focus.archive.listed_store import ListedStore
-from tap_focus.archive.marker import MARKER_NAME, Marker, decode_marker, encode_marker
 from tap_focus.archive.naming import content_type_of
-from tap_focus.archive.store import (
+from tap_focus.archive.stores.free_space import check_free_space
+from tap_focus.archive.stores.interface import (
     OPEN,
     WRITE,
     FileDetails,
@@ -25,11 +23,13 @@ from tap_focus.archive.store import (
     StoredFile,
     storage_errors,
 )
+from tap_focus.archive.stores.listing import ListedStore
+from tap_focus.archive.stores.marker import MARKER_NAME, Marker, decode_marker, encode_marker
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_focus.archive.store import Retention
+    from tap_focus.archive.stores.interface import Retention
 
 SPOOL_BYTES = 1024 * 1024
 """Content of a new file that is kept in memory. The rest is in a temporary file."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typing as t
 
-from tap_focus.archive.local_store import LocalStore
-from tap_focus.archive.store import OPEN, check_media_path, package_extra
+from tap_focus.archive.stores.interface import OPEN, check_media_path, package_extra
+from tap_focus.archive.stores.local import LocalStore
 from tap_focus.errors import StorageError
 
 if t.TYPE_CHECKING:
-    from tap_focus.archive.store import AudioStore
+    from tap_focus.archive.stores.interface import AudioStore
 
 
 def open_store(url: str, lock_mode: str | None = None) -> AudioStore:
@@ -28,11 +28,11 @@ def open_store(url: str, lock_mode: str | None = None) -> AudioStore:
         raise StorageError(OPEN, "media_lock needs a bucket in S3, such as s3://bucket/folder")
     # Imported when needed: each needs a package that may not be installed, and memory.
     if extra == "s3":
-        from tap_focus.archive.s3_store import S3Store  # noqa: PLC0415
+        from tap_focus.archive.stores.s3 import S3Store  # noqa: PLC0415
 
         return S3Store(url, lock_mode)
     if extra:
-        from tap_focus.archive.object_store import ObjectStore  # noqa: PLC0415
+        from tap_focus.archive.stores.object_storage import ObjectStore  # noqa: PLC0415
 
         return ObjectStore(url)
     return LocalStore(url)

@@ -12,9 +12,9 @@ from threading import RLock
 
 from typing_extensions import override
 
-from tap_focus.archive.marker import MARKER_NAME, Marker, check_marker, new_marker
 from tap_focus.archive.naming import adjacent_days, parse_file_name
-from tap_focus.archive.store import OPEN, READ, AudioStore, StoredFile
+from tap_focus.archive.stores.interface import OPEN, READ, AudioStore, StoredFile
+from tap_focus.archive.stores.marker import MARKER_NAME, Marker, check_marker, new_marker
 from tap_focus.errors import StorageError
 
 if t.TYPE_CHECKING:

@@ -15,17 +15,17 @@ from datetime import datetime, timedelta, timezone
 import msgspec
 from typing_extensions import override
 
-from tap_focus.archive.marker import MARKER_NAME, Marker, decode_marker, encode_marker
 from tap_focus.archive.naming import content_type_of
-from tap_focus.archive.object_store import ObjectStore, details_of, metadata_of
-from tap_focus.archive.store import OPEN, WRITE, StoredFile, error_code, storage_errors
+from tap_focus.archive.stores.interface import OPEN, WRITE, StoredFile, error_code, storage_errors
+from tap_focus.archive.stores.marker import MARKER_NAME, Marker, decode_marker, encode_marker
+from tap_focus.archive.stores.object_storage import ObjectStore, details_of, metadata_of
 from tap_focus.errors import LockError, StorageError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_focus.archive.object_store import NewObject
-    from tap_focus.archive.store import Retention
+    from tap_focus.archive.stores.interface import Retention
+    from tap_focus.archive.stores.object_storage import NewObject
 
 MAX_PUT_BYTES = 5 * 1024**3
 """Largest object of one PutObject request."""

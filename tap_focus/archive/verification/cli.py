@@ -9,21 +9,21 @@ import typing as t
 
 import click
 
-from tap_focus.archive.comparison import Check, Comparison, DayEnd
-from tap_focus.archive.console import Console
-from tap_focus.archive.manifest import InvalidManifestError, Manifest
-from tap_focus.archive.printable import printable
-from tap_focus.archive.report import write_report
-from tap_focus.archive.result import About, Result, now
-from tap_focus.archive.stores import open_store
-from tap_focus.archive.verify_options import parse_day, parse_reports, parse_share
+from tap_focus.archive.stores.factory import open_store
+from tap_focus.archive.verification.comparison import Check, Comparison, DayEnd
+from tap_focus.archive.verification.console import Console
+from tap_focus.archive.verification.manifest import InvalidManifestError, Manifest
+from tap_focus.archive.verification.options import parse_day, parse_reports, parse_share
+from tap_focus.archive.verification.printable import printable
+from tap_focus.archive.verification.report import write_report
+from tap_focus.archive.verification.result import About, Result, now
 from tap_focus.errors import OutputError, StorageError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tap_focus.archive.store import AudioStore
+    from tap_focus.archive.stores.interface import AudioStore
 
 
 @click.group()

@@ -11,17 +11,17 @@ from contextlib import contextmanager
 
 import click
 
-from tap_focus.archive.comparison import FAILURES, NOTICES
-from tap_focus.archive.manifest import NOT_TRIED
-from tap_focus.archive.printable import printable
+from tap_focus.archive.verification.comparison import FAILURES, NOTICES
+from tap_focus.archive.verification.manifest import NOT_TRIED
+from tap_focus.archive.verification.printable import printable
 from tap_focus.errors import OutputError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_focus.archive.comparison import Finding
-    from tap_focus.archive.manifest import Manifest
-    from tap_focus.archive.result import Result
+    from tap_focus.archive.verification.comparison import Finding
+    from tap_focus.archive.verification.manifest import Manifest
+    from tap_focus.archive.verification.result import Result
 
 PROGRESS_INTERVAL = 5
 """Seconds between two lines of progress."""

@@ -15,8 +15,8 @@ from tap_focus.errors import StorageError
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_focus.archive.manifest import ListedFile, Manifest
-    from tap_focus.archive.store import AudioStore
+    from tap_focus.archive.stores.interface import AudioStore
+    from tap_focus.archive.verification.manifest import ListedFile, Manifest
 
 FAILURES = (
     "missing",

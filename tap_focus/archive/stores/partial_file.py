@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from tap_focus.archive.free_space import check_free_space
-from tap_focus.archive.store import WRITE, storage_errors
+from tap_focus.archive.stores.free_space import check_free_space
+from tap_focus.archive.stores.interface import WRITE, storage_errors
 
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
 """Audio is confidential: other users cannot read it."""

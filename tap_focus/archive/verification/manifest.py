@@ -14,8 +14,8 @@ from tempfile import NamedTemporaryFile
 
 from typing_extensions import Self
 
-from tap_focus.archive.manifest_row import decode_line, decode_recording, decode_row
 from tap_focus.archive.naming import UNKNOWN_DAY, parse_file_name, path_from_uri
+from tap_focus.archive.verification.manifest_row import decode_line, decode_recording, decode_row
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator

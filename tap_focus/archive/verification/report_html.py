@@ -6,14 +6,14 @@ import typing as t
 from html import escape
 from itertools import islice
 
-from tap_focus.archive.comparison import FAILURES, NOTICES
-from tap_focus.archive.report_chart import chart, legend
-from tap_focus.archive.result import LIMITS, DayCounts
+from tap_focus.archive.verification.comparison import FAILURES, NOTICES
+from tap_focus.archive.verification.report_chart import chart, legend
+from tap_focus.archive.verification.result import LIMITS, DayCounts
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_focus.archive.result import About, Result
+    from tap_focus.archive.verification.result import About, Result
 
 MAX_FINDINGS = 10_000
 """Findings in the HTML. A browser cannot show any number of them."""

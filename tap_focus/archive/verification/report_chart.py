@@ -6,7 +6,7 @@ import typing as t
 from datetime import date, timedelta
 
 from tap_focus.archive.naming import UNKNOWN_DAY
-from tap_focus.archive.result import OUTSIDE, DayCounts
+from tap_focus.archive.verification.result import OUTSIDE, DayCounts
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

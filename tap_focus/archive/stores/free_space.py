@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from tap_focus.archive.store import WRITE
+from tap_focus.archive.stores.interface import WRITE
 from tap_focus.errors import StorageError
 
 if t.TYPE_CHECKING:

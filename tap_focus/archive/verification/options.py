@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from tap_focus.archive.naming import UNKNOWN_DAY
-from tap_focus.archive.report import WRITERS, check_report
+from tap_focus.archive.verification.report import WRITERS, check_report
 
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
 

@@ -22,8 +22,8 @@ from contextlib import contextmanager, suppress
 import msgspec
 
 from tap_focus.archive.naming import content_type_of, parse_file_name
-from tap_focus.archive.partial_file import FILE_MODE
-from tap_focus.archive.store import StoredFile
+from tap_focus.archive.stores.interface import StoredFile
+from tap_focus.archive.stores.partial_file import FILE_MODE
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,13 +9,13 @@ from tempfile import NamedTemporaryFile, TemporaryFile
 
 import msgspec
 
-from tap_focus.archive.comparison import FAILURES, NOTICES
-from tap_focus.archive.printable import csv_cell
-from tap_focus.archive.report_html import write_html
-from tap_focus.archive.result import LIMITS, DayCounts
+from tap_focus.archive.verification.comparison import FAILURES, NOTICES
+from tap_focus.archive.verification.printable import csv_cell
+from tap_focus.archive.verification.report_html import write_html
+from tap_focus.archive.verification.result import LIMITS, DayCounts
 
 if t.TYPE_CHECKING:
-    from tap_focus.archive.result import About, Result
+    from tap_focus.archive.verification.result import About, Result
 
 
 def check_report(path: Path) -> None:

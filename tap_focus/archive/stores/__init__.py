@@ -1,0 +1,1 @@
+"""Where the audio is stored: folders and object storage."""

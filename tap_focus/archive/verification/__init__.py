@@ -1,0 +1,1 @@
+"""The command `tap-focus-media verify`: check an archive against its manifest."""
