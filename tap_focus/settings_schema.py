@@ -60,6 +60,10 @@ SCHEMA: dict[str, t.Any] = th.PropertiesList(
         "Replace NUL characters and unpaired surrogates with U+FFFD. PostgreSQL cannot store them, "
         "not even within JSON."
     ),
+    _setting("json_text", th.BooleanType(), title="JSON text", default=False)(
+        "Write columns with arrays, objects or values of any type as text that contains JSON, for "
+        "targets without a JSON type."
+    ),
     _setting("media_path", th.StringType(min_length=1))(
         "Where `recording_media` stores the audio: a local folder, or a URL such as "
         "`s3://bucket/folder`. Required if that stream is selected."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import typing as t
 
@@ -10,7 +11,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import TapCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.plugin_base import PluginBase
-from singer_sdk.singerlib import Catalog
+from singer_sdk.singerlib import Catalog, Schema
 from typing_extensions import override
 
 from tap_focus import settings
@@ -21,6 +22,7 @@ from tap_focus.settings_schema import SCHEMA
 from tap_focus.streams.batch import validate_batch_config
 from tap_focus.streams.recording_media import RecordingMediaStream
 from tap_focus.streams.recordings import RecordingsStream
+from tap_focus.streams.schemas import message_schema
 from tap_focus.streams.selection import unmatched_patterns, unmatched_rules
 from tap_focus.streams.state import validate_state
 from tap_focus.streams.writer import MessageWriter
@@ -91,11 +93,13 @@ class TapFocus(Tap):
         # Stream maps of streams that are not selected would be checked against their empty
         # schemas: https://github.com/meltano/sdk/issues/1942
         PluginBase.setup_mapper(self)
-        selected = Catalog(
-            (entry.tap_stream_id, entry)
-            for entry in self.catalog.streams
-            if entry.metadata.resolve_selection().get((), True)
-        )
+        selected = Catalog()
+        for entry in self.catalog.streams:
+            if entry.metadata.resolve_selection().get((), True):
+                schema = message_schema(
+                    entry.schema.to_dict(), json_text=self.config.get("json_text", False)
+                )
+                selected.add_stream(dataclasses.replace(entry, schema=Schema.from_dict(schema)))
         self.mapper.register_raw_streams_from_catalog(selected)
         self._deselect_dropped_streams()
         self._warn_of_unmatched_selection()

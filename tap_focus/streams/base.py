@@ -18,9 +18,11 @@ from typing_extensions import override
 from tap_focus.api.record_model import KEY
 from tap_focus.errors import BatchStorageError
 from tap_focus.settings import to_utc
+from tap_focus.streams.schemas import is_json_column
 from tap_focus.streams.sdk import mapped_property
 from tap_focus.streams.selection import property_paths, to_breadcrumb
 from tap_focus.streams.state import REPLICATION_KEY, CursorStateManager
+from tap_focus.streams.writer import encode_json
 
 if t.TYPE_CHECKING:
     import logging
@@ -77,6 +79,12 @@ class FeedStream(Stream, abc.ABC):
     def record_model(self) -> RecordModel | None:
         """Types of the fields that `write_raw_records` expects, if any."""
         return None
+
+    @cached_property
+    def text_columns(self) -> frozenset[str]:
+        """Columns that contain JSON text, by the setting `json_text`."""
+        properties = self.effective_schema["properties"] if self.config["json_text"] else {}
+        return frozenset(name for name, schema in properties.items() if is_json_column(schema))
 
     def initial_records(self) -> Iterable[Row]:
         """Yield records before those of the first page."""
@@ -187,6 +195,14 @@ class FeedStream(Stream, abc.ABC):
             raise MapExpressionError(
                 f"The expression for {self.name}.{column} failed on a record: {_reason(error)}"
             ) from None
+
+    @override
+    def post_process(self, row: Row, context: Context | None = None) -> Row:
+        """Convert the values of `text_columns`."""
+        for name in self.text_columns & row.keys():
+            if row[name] is not None:
+                row[name] = encode_json(row[name]).decode()
+        return row
 
     @override
     def generate_child_contexts(self, *_: t.Any, **__: t.Any) -> Iterable[None]:

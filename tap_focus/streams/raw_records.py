@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 from datetime import datetime, timezone
+from itertools import islice
 
 import msgspec
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -29,7 +30,7 @@ _ENCODER = msgspec.json.Encoder()
 class _RecordMessage(msgspec.Struct, gc=False):
     type: str
     stream: str
-    record: msgspec.Struct
+    record: t.Any
     time_extracted: datetime
 
 
@@ -68,8 +69,7 @@ def encode_page(stream: str, page: Page, parser: RecordParser) -> Iterator[bytes
         yield from _splice(stream, page.texts, cursor, now)
         return
     records = parser.raw_records(page, msgspec.Raw(cursor))
-    for start in range(0, len(records), RECORDS_PER_WRITE):
-        batch = records[start : start + RECORDS_PER_WRITE]
+    while batch := [*islice(records, RECORDS_PER_WRITE)]:
         yield _ENCODER.encode_lines([_RecordMessage("RECORD", stream, r, now) for r in batch])
 
 

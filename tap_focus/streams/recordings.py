@@ -6,6 +6,7 @@ import fnmatch
 import typing as t
 from functools import cached_property
 
+import msgspec
 from singer_sdk.singerlib.json import serialize_json
 from typing_extensions import override
 
@@ -14,9 +15,10 @@ from tap_focus.streams import schemas
 from tap_focus.streams.base import FeedStream
 from tap_focus.streams.progress import Progress
 from tap_focus.streams.raw_records import can_write_raw, encode_page
-from tap_focus.streams.record_parser import NewField, RecordParser, is_plain_name
-from tap_focus.streams.schemas import ADDITIONAL_FIELDS_NAME, CURSOR_NAME
+from tap_focus.streams.record_parser import NewField, RecordParser
+from tap_focus.streams.schemas import ADDITIONAL_FIELDS_NAME
 from tap_focus.streams.selection import nested_exclusions
+from tap_focus.streams.writer import encode_json
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,14 +44,10 @@ class RecordingsStream(FeedStream):
 
     @override
     def page_records(self, page: Page) -> Iterator[Row]:
-        for text in self._sanitized(page).texts:
-            parsed = self._parser.parse(text)
-            additional = {name: decode_json(value) for name, value in parsed.additional.items()}
-            own = {ADDITIONAL_FIELDS_NAME: additional or None, CURSOR_NAME: page.cursor}
-            yield {
-                name: own[name] if name in own else decode_json(parsed.columns[name])
-                for name in self._parser.columns
-            }
+        """Yield what `write_raw_records` would write, decoded."""
+        cursor = msgspec.Raw(encode_json(page.cursor))
+        for record in self._parser.raw_records(self._sanitized(page), cursor):
+            yield decode_json(encode_json(record))
         self._log_new_fields()
 
     @override
@@ -65,7 +63,7 @@ class RecordingsStream(FeedStream):
     @property
     @override
     def record_model(self) -> RecordModel | None:
-        return self._parser.model if self._can_write_raw else None
+        return self._parser.model
 
     @override
     def get_record_counter(self, **options: t.Any) -> Counter:
@@ -93,7 +91,7 @@ class RecordingsStream(FeedStream):
 
     @cached_property
     def _can_write_raw(self) -> bool:
-        return can_write_raw(self) and all(map(is_plain_name, self._parser.columns))
+        return can_write_raw(self)
 
     @cached_property
     def _is_flattened(self) -> bool:
@@ -107,6 +105,7 @@ class RecordingsStream(FeedStream):
             selected=[name for name in properties if self.mask["properties", name]],
             masked=[name for name in properties if self._is_masked(name)],
             exclusions=nested_exclusions(self.metadata),
+            as_text=self.text_columns,
         )
 
     def _is_masked(self, column: str) -> bool:

@@ -37,6 +37,8 @@ _ANY_TYPE = _JSONType("null", "boolean", "integer", "number", "string", "array",
 # The SDK's flattening would drop an object with empty `properties`.
 _OPEN_OBJECT = _JSONType("object", "null")
 
+_NUMBERS = {"integer", "number"}
+
 ANY = _ANY_TYPE.type_dict
 """Schema of a column that admits every value."""
 
@@ -96,6 +98,33 @@ _ENDPOINT = th.ObjectType(
     additional_properties=True,
     nullable=True,
 )
+
+
+def is_json_column(schema: t.Mapping[str, t.Any]) -> bool:
+    """Return whether a column contains arrays, objects or values of several types."""
+    kinds: set[str] = set()
+    for alternative in schema.get("anyOf") or schema.get("oneOf") or [schema]:
+        names = alternative.get("type", ["array"])
+        kinds |= {names} if isinstance(names, str) else {*names}
+    kinds -= {"null"}
+    return bool(kinds & {"array", "object"}) or not (len(kinds) == 1 or kinds == _NUMBERS)
+
+
+def message_schema(schema: t.Mapping[str, t.Any], *, json_text: bool) -> dict[str, t.Any]:
+    """Return the schema of a SCHEMA message for the schema of a catalog.
+
+    Arrays have no `items` in it, so that they become JSON columns in target-postgres, not arrays of
+    JSON or text. With `json_text`, every column that `is_json_column` is a text.
+    """
+    properties = {}
+    for name, definition in schema.get("properties", {}).items():
+        column = {key: value for key, value in definition.items() if key != "items"}
+        if json_text and is_json_column(definition):
+            column = {key: column[key] for key in ("title", "description") if key in column}
+            column["type"] = ["string", "null"]
+        properties[name] = column
+    return {**schema, "properties": properties}
+
 
 RECORDING_FIELDS: tuple[th.Property[t.Any], ...] = (
     _KEY,

@@ -224,35 +224,45 @@ def make_stream(
     return tap.streams["recordings"]
 
 
-STREAMS: dict[str, Callable[[], Any]] = {
-    "all columns": make_stream,
-    "added columns": lambda: make_stream(
-        new={"type": ["integer", "null"]}, f1={"type": ["string", "null"], "maxLength": 3}
-    ),
-    "other types": lambda: make_stream(
-        commentsCount={"type": ["string", "null"]},
-        retainUntil={"type": ["string", "null"]},
-        legalHolds={"type": ["array", "null"], "items": {"type": ["object", "null"]}},
-        transcriptSnippet={"type": ["string", "null"], "maxLength": 5},
-        type={"type": ["string", "integer", "null"]},
-        dataGroups={},
-        tags={"anyOf": [{"type": "array"}, {"type": "boolean"}, {"type": "null"}]},
-        startDatetimeUTC={"type": ["string", "null"], "format": "date"},
-    ),
-    "without columns": lambda: make_stream(
-        deselected=(("transcriptSnippet",), ("endpoints",), ("startDatetimeUTC",))
-    ),
-    "without additionalFields": lambda: make_stream(deselected=(("additionalFields",),)),
-    "without the cursor": lambda: make_stream(deselected=(("nextCursorId",),)),
-    "without nested properties": lambda: make_stream(
-        deselected=(("endpoints", "person", "fullName"), ("endpoints", "user"))
-    ),
-    "masked columns": lambda: make_stream(
-        config={"stream_maps": {"recordings": {"transcriptSnippet": None, "type": "md5(type)"}}}
-    ),
+STREAMS: dict[str, dict[str, Any]] = {
+    "all columns": {},
+    "added columns": {
+        "new": {"type": ["integer", "null"]},
+        "f1": {"type": ["string", "null"], "maxLength": 3},
+    },
+    "other types": {
+        "commentsCount": {"type": ["string", "null"]},
+        "retainUntil": {"type": ["string", "null"]},
+        "legalHolds": {"type": ["array", "null"], "items": {"type": ["object", "null"]}},
+        "transcriptSnippet": {"type": ["string", "null"], "maxLength": 5},
+        "type": {"type": ["string", "integer", "null"]},
+        "dataGroups": {},
+        "tags": {"anyOf": [{"type": "array"}, {"type": "boolean"}, {"type": "null"}]},
+        "startDatetimeUTC": {"type": ["string", "null"], "format": "date"},
+    },
+    "a name that needs escapes": {'a"b': {"type": ["integer", "null"]}},
+    "without columns": {
+        "deselected": (("transcriptSnippet",), ("endpoints",), ("startDatetimeUTC",))
+    },
+    "without additionalFields": {"deselected": (("additionalFields",),)},
+    "without the cursor": {"deselected": (("nextCursorId",),)},
+    "without nested properties": {
+        "deselected": (("endpoints", "person", "fullName"), ("endpoints", "user"))
+    },
+    "masked columns": {
+        "config": {"stream_maps": {"recordings": {"transcriptSnippet": None, "type": "md5(type)"}}}
+    },
 }
-KEEPS_EVERYTHING = ("all columns", "added columns", "other types")
-stream_of = functools.cache(lambda name: STREAMS[name]())
+"""Arguments of `make_stream`."""
+
+TEXT = ", JSON text"
+STREAMS |= {
+    name + TEXT: {**options, "config": {**options.get("config", {}), "json_text": True}}
+    for name, options in STREAMS.items()
+}
+KEEPS_EVERYTHING = ("all columns", "added columns", "other types", "a name that needs escapes")
+HIDES = ("without columns", "without nested properties", "masked columns")
+stream_of = functools.cache(lambda name: make_stream(**STREAMS[name]))
 
 
 def new_parser(stream: Any) -> RecordParser:
@@ -397,7 +407,60 @@ def test_every_value_is_in_its_column_or_in_additional_fields(
             assert {*(record["additionalFields"] or {})} <= {*fields}
 
 
-@pytest.mark.parametrize("name", ["without columns", "without nested properties", "masked columns"])
+@pytest.mark.guarantee("preserve-values")
+@PROPERTY
+@given(name=st.sampled_from([name for name in STREAMS if TEXT not in name]), pages=FEEDS)
+def test_json_text_is_the_text_of_the_same_values(name: str, pages: list[PageText]) -> None:
+    native = [loads(line)["record"] for page in raw_lines(stream_of(name), pages) for line in page]
+    text_stream = stream_of(name + TEXT)
+    texts = [loads(line)["record"] for page in raw_lines(text_stream, pages) for line in page]
+
+    assert {type(text[name]) for text in texts for name in text_stream.text_columns & {*text}} <= {
+        str,
+        type(None),
+    }
+    decoded = [
+        {
+            name: loads(value) if name in text_stream.text_columns and value else value
+            for name, value in text.items()
+        }
+        for text in texts
+    ]
+    assert canonical(decoded) == canonical(native)
+    assert all(value != "null" for text in texts for value in text.values())
+
+
+@pytest.mark.parametrize(
+    ("schema", "is_text"),
+    [
+        ({"type": ["array", "null"], "items": {"type": "string"}}, True),
+        ({"type": "object"}, True),
+        ({"type": ["string", "integer", "null"]}, True),
+        ({"type": ["boolean", "array"]}, True),
+        ({}, True),
+        ({"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "null"}]}, True),
+        ({"oneOf": [{}, {"type": "null"}]}, True),
+        ({"type": ["string", "null"]}, False),
+        ({"type": "string", "format": "date-time"}, False),
+        ({"type": ["integer", "number", "null"]}, False),
+        ({"type": "boolean"}, False),
+        (
+            {"anyOf": [{"type": "string", "format": "date-time"}, {"type": ["string", "null"]}]},
+            False,
+        ),
+    ],
+)
+def test_only_columns_without_one_simple_type_become_text(
+    schema: dict[str, Any], *, is_text: bool
+) -> None:
+    native = {"properties": {"a": {**schema, "description": "A."}}}
+    (column,) = schemas.message_schema(native, json_text=True)["properties"].values()
+
+    assert schemas.is_json_column(schema) is is_text
+    assert column == {**({"type": ["string", "null"]} if is_text else schema), "description": "A."}
+
+
+@pytest.mark.parametrize("name", [*HIDES, *(name + TEXT for name in HIDES)])
 def test_deselected_and_masked_values_are_nowhere(name: str) -> None:
     canary = '"canary"'
     hidden = {
@@ -420,7 +483,7 @@ def test_deselected_and_masked_values_are_nowhere(name: str) -> None:
     }
     feed = [
         PageText(page_of({**USUAL, field: value, **new}), [])
-        for field, values in hidden[name].items()
+        for field, values in hidden[name.removesuffix(TEXT)].items()
         for value in values
         for new in ({}, {"new": "1"})
     ]
