@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from feed_server import EXTRA_FIELDS
 from processes import discover_catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from competitors import Competitor
@@ -27,7 +29,7 @@ class Scenario(NamedTuple):
             on the same feed. None without a target.
         unknown_fields: Whether every recording has fields that the schema lacks.
         deselect: Whether the catalog deselects `COLUMN`.
-        stream_maps: Value of the tap's setting `stream_maps`.
+        settings: Further settings of the tap.
     """
 
     slug: str
@@ -35,17 +37,12 @@ class Scenario(NamedTuple):
     target: str | None
     unknown_fields: bool = False
     deselect: bool = False
-    stream_maps: dict[str, dict[str, str]] | None = None
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def baseline(self) -> Scenario:
         """Scenario in which the hand-written loop reads the same feed."""
         return UNKNOWN_FIELDS if self.unknown_fields else SAMPLE_FIELDS
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Settings of the tap, apart from those that every scenario has."""
-        return {"stream_maps": self.stream_maps} if self.stream_maps else {}
 
     def options(self, tap: Competitor, folder: Path) -> list[str]:
         """Return the tap's command-line options. Write a catalog to `folder` if one is needed."""
@@ -69,8 +66,10 @@ class Scenario(NamedTuple):
             return False
         if self.deselect:
             return COLUMN not in record
+        if not isinstance(record["endpoints"], str if "json_text" in self.settings else list):
+            return False
         hashed = re.fullmatch("[0-9a-f]{32}", record[COLUMN]) is not None
-        return hashed == bool(self.stream_maps)
+        return hashed == ("stream_maps" in self.settings)
 
 
 SAMPLE_FIELDS = Scenario("sample-fields", "the sample's fields only", "at most 0.40")
@@ -82,6 +81,9 @@ HASHED = Scenario(
     "hashed-column",
     "one column hashed by a stream map",
     None,
-    stream_maps={"recordings": {COLUMN: f"md5({COLUMN})"}},
+    settings={"stream_maps": {"recordings": {COLUMN: f"md5({COLUMN})"}}},
 )
-SCENARIOS = (SAMPLE_FIELDS, UNKNOWN_FIELDS, DESELECTED, HASHED)
+JSON_TEXT = Scenario(
+    "json-text", "columns as JSON text (`json_text`)", None, settings={"json_text": True}
+)
+SCENARIOS = (SAMPLE_FIELDS, UNKNOWN_FIELDS, DESELECTED, JSON_TEXT, HASHED)

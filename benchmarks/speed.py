@@ -31,7 +31,15 @@ import speed_report
 from competitors import LOOP, PEERS, TAP_FOCUS, Competitor
 from feed_server import Feed, ServerInfo, serve
 from processes import Run, describe_machine, run_measured, server_process
-from scenarios import DESELECTED, HASHED, SAMPLE_FIELDS, SCENARIOS, UNKNOWN_FIELDS, Scenario
+from scenarios import (
+    DESELECTED,
+    HASHED,
+    JSON_TEXT,
+    SAMPLE_FIELDS,
+    SCENARIOS,
+    UNKNOWN_FIELDS,
+    Scenario,
+)
 from speed_results import Results
 
 if TYPE_CHECKING:
@@ -139,6 +147,7 @@ def measure(tap: Competitor, size: Size, *, quick: bool) -> Results:
     pairs = [
         (tap, SAMPLE_FIELDS),
         (LOOP, SAMPLE_FIELDS),
+        (tap, JSON_TEXT),
         (tap, DESELECTED),
         (tap, HASHED),
         (tap, UNKNOWN_FIELDS),

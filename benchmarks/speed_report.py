@@ -13,7 +13,7 @@ import speed_results
 from competitors import LOOP, PEERS, TAP_FOCUS, TEMPLATE
 from processes import MIB
 from reports import target_cells
-from scenarios import SCENARIOS
+from scenarios import JSON_TEXT, SCENARIOS
 from speed_chart import chart
 
 if TYPE_CHECKING:
@@ -155,6 +155,11 @@ def _other_table(results: Results) -> Iterable[str]:
             "at least 10",
         ),
         ("The same, start-up included", template.cpu / tap.cpu, "at least 10"),
+        (
+            "CPU without start-up, divided by that with `json_text`",
+            tap.net_cpu / results.of(TAP_FOCUS, JSON_TEXT).net_cpu,
+            "at least 0.7",
+        ),
         (slow, results.slow_ratio(), "at most 1.05"),
         ("Peak memory in all scenarios, MiB", results.peak_memory() / MIB, "at most 60"),
         ("`--about`, wall seconds", _wall(results.about), None),

@@ -12,7 +12,7 @@ from functools import cached_property
 import msgspec
 
 from tap_focus.api.record_model import KEY, Envelope, Int64, RecordModel
-from tap_focus.api.text import replace_surrogates, sanitize_json
+from tap_focus.api.text import is_utf8, replace_surrogates, sanitize_json
 from tap_focus.errors import InvalidRecordingError, InvalidResponseError
 
 if t.TYPE_CHECKING:
@@ -20,9 +20,6 @@ if t.TYPE_CHECKING:
 
 MAX_RECORDING_BYTES = 16 * 1024 * 1024
 """Largest recording; decoded it needs many times as much memory."""
-
-UTF8_PIECE = 64 * 1024
-"""Bytes that are decoded at once."""
 
 Recording = dict[str, t.Any]
 
@@ -55,7 +52,8 @@ class Page:
         number: position of the page in this run, from 1.
         size: number of recordings.
         latest_start: the latest `startDatetimeUTC` of the page, or None.
-        matches_model: whether all recordings match the `RecordModel` of the request.
+        matches_model: whether all recordings match the `RecordModel` of the request. Every JSON
+            parser can read them.
         is_complete: whether they match it and have all of its fields.
     """
 
@@ -80,46 +78,34 @@ class Page:
     """The response, if `body` has other characters in place of unpaired surrogates."""
 
     @cached_property
-    def texts(self) -> list[bytes]:
+    def texts(self) -> list[memoryview]:
         """Each recording as the JSON text that Focus sent, in valid UTF-8.
 
         Raises:
             InvalidRecordingError: one is larger than `MAX_RECORDING_BYTES`.
             InvalidResponseError: the page is not UTF-8.
         """
-        self.check_encoding()
-        texts = [bytes(raw) for raw in _RAW_PAGE.decode(self.body).recordings]
-        if len(self.body) > MAX_RECORDING_BYTES:
-            for position, text in enumerate(texts, start=1):
-                if len(text) > MAX_RECORDING_BYTES:
-                    raise InvalidRecordingError(
-                        f"Recording {position} of page {self.number} of this run is larger than "
-                        f"{MAX_RECORDING_BYTES >> 20} MiB"
-                    )
+        self.check_sizes()
+        # Parts of a page are written without being decoded. The model has checked the encoding.
+        if not self.matches_model and not is_utf8(self.body):
+            raise InvalidResponseError(f"Page {self.number} of this run is not UTF-8")
+        texts = [memoryview(raw) for raw in _RAW_PAGE.decode(self.body).recordings]
         return [*_slices(self._original, self.body, texts)] if self._original else texts
 
-    def check_encoding(self) -> None:
-        """Check that the page is UTF-8, since parts of it are written without being decoded.
-
-        In pieces: a whole page as a Python text could need four bytes for each character.
+    def check_sizes(self) -> None:
+        """Check the size of each recording.
 
         Raises:
-            InvalidResponseError: it is not.
+            InvalidRecordingError: one is larger than `MAX_RECORDING_BYTES`.
         """
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        try:
-            for start in range(0, 0 if self.body.isascii() else len(self.body), UTF8_PIECE):
-                decoder.decode(self.body[start : start + UTF8_PIECE])
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            raise InvalidResponseError(f"Page {self.number} of this run is not UTF-8") from None
-
-    def check_texts(self) -> None:
-        """Check the encoding, and the size of each recording; raises what `texts` does."""
-        if len(self.body) > MAX_RECORDING_BYTES:
-            _ = self.texts
-        else:
-            self.check_encoding()
+        if len(self.body) <= MAX_RECORDING_BYTES:
+            return
+        for position, raw in enumerate(_RAW_PAGE.decode(self.body).recordings, start=1):
+            if memoryview(raw).nbytes > MAX_RECORDING_BYTES:
+                raise InvalidRecordingError(
+                    f"Recording {position} of page {self.number} of this run is larger than "
+                    f"{MAX_RECORDING_BYTES >> 20} MiB"
+                )
 
     def sanitized(self) -> Page:
         """Return the page without NUL and unpaired surrogates in its recordings."""
@@ -184,13 +170,13 @@ def _on_one_line(body: bytes) -> bytes:
     return body.replace(b"\n", b" ").replace(b"\r", b" ")
 
 
-def _slices(original: bytes, body: bytes, texts: list[bytes]) -> t.Iterator[bytes]:
+def _slices(original: bytes, body: bytes, texts: list[memoryview]) -> t.Iterator[memoryview]:
     """Yield the parts of `original` that are at the places of the texts in `body`."""
     end = 0
     for text in texts:
         start = body.index(text, end)
         end = start + len(text)
-        yield original[start:end]
+        yield memoryview(original)[start:end]
 
 
 def _find_invalid_recording(body: bytes, number: int) -> None:
@@ -217,7 +203,7 @@ def _has_key(raw: msgspec.Raw) -> bool:
     return True
 
 
-def decode_json(raw: msgspec.Raw | bytes) -> t.Any:
+def decode_json(raw: msgspec.Raw | bytes | memoryview) -> t.Any:
     r"""Decode JSON: integers of any size, decimals as `Decimal`, unpaired surrogates kept.
 
     msgspec rejects an unpaired surrogate such as `"\ud83d"`, which JSON permits. The standard

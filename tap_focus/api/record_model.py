@@ -7,6 +7,8 @@ from contextlib import suppress
 
 import msgspec
 
+from tap_focus.api.text import has_long_integer, is_too_deep, is_utf8
+
 KEY = "interactionId"
 """The field that identifies a recording: an integer."""
 
@@ -33,7 +35,8 @@ class Envelope(msgspec.Struct):
 class RecordModel:
     """Types of the fields of a recording, checked in the same pass that reads the identifiers.
 
-    A recording matches if it has no other fields, and each with a value of its type.
+    A recording matches if it has no other fields, and each with a value of its type. The type
+    `msgspec.Raw` stands for any array that every JSON parser can read, or null.
     """
 
     def __init__(self, types: t.Mapping[str, t.Any]) -> None:
@@ -58,22 +61,45 @@ class RecordModel:
         Without a match, returns None as the page.
         """
         for text in (body, body.replace(*_NET_MAXIMUM)) if self._is_usable else ():
-            with suppress(msgspec.DecodeError, ValueError, RecursionError):
-                return self._complete.decode(text), True
-            with suppress(msgspec.DecodeError, ValueError, RecursionError):
-                return self._partial.decode(text), False
+            for decoder in (self._complete, self._partial):
+                with suppress(msgspec.DecodeError, ValueError, RecursionError):
+                    page = decoder.decode(text)
+                    if self._has_readable_arrays(page.recordings):
+                        return page, decoder is self._complete
         return None, False
+
+    def _has_readable_arrays(self, recordings: list[t.Any]) -> bool:
+        """Return whether the values of type `msgspec.Raw` match; msgspec has checked all others."""
+        values = [
+            value
+            for name, attribute in _attributes(self._types).items()
+            if self._types[name] is msgspec.Raw
+            for recording in recordings
+            if (value := getattr(recording, attribute)) is not None
+        ]
+        text = b"\0".join([b"", *values])  # JSON contains no NUL
+        return (
+            text.count(b"\0[") + text.count(b"\0n") == len(values)
+            and is_utf8(text)
+            and not has_long_integer(text)
+            and not is_too_deep(text)
+        )
+
+
+def _attributes(types: t.Iterable[str]) -> dict[str, str]:
+    """Return the attribute for each field; names of fields need not be Python identifiers."""
+    return {name: name if name in (KEY, START) else f"f{i}" for i, name in enumerate(types)}
 
 
 def _page_decoder(
     types: t.Mapping[str, t.Any], *, are_required: bool
 ) -> msgspec.json.Decoder[t.Any]:
-    # Field names need not be Python identifiers, so the attributes have other names.
-    names = {f"f{i}": name for i, name in enumerate(types) if name not in (KEY, START)}
+    attributes = _attributes(types)
     fields: list[t.Any] = [(KEY, Int64)]
-    for attribute, name in [(START, START), *names.items()]:
-        kind = types.get(name, t.Any)
-        fields.append((attribute, kind) if are_required else (attribute, kind, None))
+    for name, kind in types.items():
+        if name != KEY:
+            fields.append((attributes[name], kind, *([] if are_required else [None])))
+    names = {attribute: name for name, attribute in attributes.items()}
     record = msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=True, gc=False)
     page = msgspec.defstruct("Page", [("recordings", list[record])], bases=(Envelope,))  # type: ignore[valid-type]
     return msgspec.json.Decoder(page)

@@ -1,9 +1,13 @@
-"""Characters that JSON permits and some databases cannot store."""
+"""What JSON text permits and some readers cannot store or parse."""
 
 from __future__ import annotations
 
+import codecs
 import re
 import typing as t
+
+MAX_DEPTH = 64
+"""Deepest nesting of a value that is written. Recursive parsers of targets stop near 1,000."""
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 """U+FFFD, the character that Unicode provides for this purpose."""
@@ -52,3 +56,61 @@ def sanitize_value(value: t.Any) -> t.Any:
     if isinstance(value, dict):
         return {sanitize(name): sanitize_value(item) for name, item in value.items()}
     return value
+
+
+def is_utf8(text: bytes) -> bool:
+    """Return whether bytes are valid UTF-8.
+
+    Decodes in pieces: a whole page as a Python text could need four bytes for each character.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, 0 if text.isascii() else len(text), _PIECE):
+            decoder.decode(text[start : start + _PIECE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+_PIECE = 64 * 1024
+
+
+def has_long_integer(text: bytes) -> bool:
+    """Return whether a JSON text contains more digits in a row than Python's json module accepts.
+
+    Looks at every 256th byte: of 4,300 digits or more, 16 samples in a row are digits.
+    """
+    return _DIGIT_SAMPLES.search(text[::256]) is not None
+
+
+_DIGIT_SAMPLES = re.compile(rb"[0-9]{16}")
+
+
+def is_too_deep(text: bytes) -> bool:
+    """Return whether a JSON text may be nested more than `MAX_DEPTH` levels deep.
+
+    Removes all but the brackets, then innermost pairs, once for each level. A text whose strings
+    contain unpaired brackets is reported as well.
+    """
+    brackets = text.translate(_ROUND, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"()", b"")
+    return bool(brackets)
+
+
+_ROUND = bytes.maketrans(b"[]{}", b"()()")
+_NO_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
+
+
+def depth(value: t.Any) -> int:
+    """Return how deep a decoded JSON value is nested; 0 for a scalar."""
+    level, deepest = [value], 0
+    while level := [item for item in level if isinstance(item, (dict, list))]:
+        deepest += 1
+        level = [
+            inner for item in level for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    return deepest

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import msgspec
 
+from tap_focus.api.text import MAX_DEPTH, depth
 from tap_focus.errors import InvalidRecordingError
-from tap_focus.streams.field_types import MAX_DEPTH, depth
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ _ANY = msgspec.json.Decoder()
 _FIELDS = msgspec.json.Decoder(Columns)
 
 
-def split_fields(text: bytes) -> Columns:
+def split_fields(text: bytes | memoryview) -> Columns:
     """Return the fields of a recording, undecoded.
 
     Raises:
@@ -36,9 +36,9 @@ def split_fields(text: bytes) -> Columns:
         raise InvalidRecordingError("A recording cannot be decoded") from None
 
 
-def _split_with_surrogates(text: bytes) -> Iterator[tuple[str, msgspec.Raw]]:
+def _split_with_surrogates(text: bytes | memoryview) -> Iterator[tuple[str, msgspec.Raw]]:
     """Yield the fields of a recording with unpaired surrogates, which msgspec rejects."""
-    document, end = text.decode(), 0
+    document, end = str(text, "utf-8"), 0
     while key := _KEY.match(document, end):
         _, end = _SCANNER.raw_decode(document, key.end())
         yield json.loads(key[1]), msgspec.Raw(document[key.end() : end].encode())

@@ -73,7 +73,7 @@ def encode_page(stream: str, page: Page, parser: RecordParser) -> Iterator[bytes
         yield _ENCODER.encode_lines([_RecordMessage("RECORD", stream, r, now) for r in batch])
 
 
-def _splice(stream: str, texts: list[bytes], cursor: bytes, now: datetime) -> Iterator[bytes]:
+def _splice(stream: str, texts: list[memoryview], cursor: bytes, now: datetime) -> Iterator[bytes]:
     """Yield lines that contain the texts as they are, with the tap's own columns appended."""
     head = b'{"type":"RECORD","stream":%b,"record":' % msgspec.json.encode(stream)
     tail = b',"additionalFields":null,"nextCursorId":%b},"time_extracted":%b}\n' % (
@@ -82,5 +82,5 @@ def _splice(stream: str, texts: list[bytes], cursor: bytes, now: datetime) -> It
     )
     for start in range(0, len(texts), RECORDS_PER_WRITE):
         # Without the last byte of each text, the brace, which follows the tap's own columns.
-        batch = [memoryview(text)[:-1] for text in texts[start : start + RECORDS_PER_WRITE]]
+        batch = [text[:-1] for text in texts[start : start + RECORDS_PER_WRITE]]
         yield b"".join((head, (tail + head).join(batch), tail))

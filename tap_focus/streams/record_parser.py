@@ -17,14 +17,8 @@ import msgspec
 
 from tap_focus.api.page import decode_json
 from tap_focus.api.record_model import RecordModel
-from tap_focus.streams.field_types import (
-    MAX_DEPTH,
-    depth,
-    field_type,
-    has_long_integer,
-    is_too_deep,
-    shallow_type,
-)
+from tap_focus.api.text import MAX_DEPTH, depth, has_long_integer, is_too_deep
+from tap_focus.streams.field_types import field_type, shallow_type
 from tap_focus.streams.json_text import (
     DECODE_ERRORS,
     Columns,
@@ -136,10 +130,9 @@ class RecordParser:
             and not self._hidden
             and not self._text_columns
             and [*split_fields(page.texts[0]), *TAP_FIELDS] == self.columns
-            and _is_readable(page)
         )
 
-    def parse(self, text: bytes) -> ParsedRecord:
+    def parse(self, text: bytes | memoryview) -> ParsedRecord:
         """Split one recording.
 
         Raises:
@@ -168,8 +161,8 @@ class RecordParser:
             page: the page, requested with `model`.
             cursor: JSON text for the column `nextCursorId`.
         """
-        if page.matches_model and _is_readable(page):
-            page.check_texts()
+        if page.matches_model:
+            page.check_sizes()
             yield from self._structs(page.body, cursor)
         else:
             for text in page.texts:
@@ -191,7 +184,9 @@ class RecordParser:
             _set_all(records, attribute, values)
         for name in self._text_columns:
             attribute = self._attributes[name]
-            _set_all(records, attribute, _json_texts(map(attrgetter(attribute), records)))
+            raw = map(attrgetter(attribute), records)
+            texts = [None if value == NULL else str(value, "utf-8") for value in raw]
+            _set_all(records, attribute, texts)
         if attribute := self._attributes.get(CURSOR_NAME):
             _set_all(records, attribute, repeat(cursor))
         return records
@@ -257,17 +252,6 @@ class RecordParser:
 def _set_all(records: list[t.Any], attribute: str, values: Iterable[t.Any]) -> None:
     """Set an attribute of each record; faster than a loop."""
     deque(map(setattr, records, repeat(attribute), values), maxlen=0)
-
-
-def _json_texts(values: Iterable[msgspec.Raw]) -> list[str | None]:
-    """Return JSON values as strings with their text, null as None; faster than one by one."""
-    texts = str(b"\n".join(values), "utf-8").split("\n")  # a page has no line breaks
-    return [None if text == "null" else text for text in texts]
-
-
-def _is_readable(page: Page) -> bool:
-    """Return whether every JSON parser can read the values of a page."""
-    return not has_long_integer(page.body) and not is_too_deep(page.body)
 
 
 def is_plain_name(name: str) -> bool:

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_focus.api.page import decode_page
+from tap_focus.api.text import MAX_DEPTH, depth
 from tap_focus.streams import schemas
-from tap_focus.streams.field_types import MAX_DEPTH, depth
 from tap_focus.streams.raw_records import encode_page
 from tap_focus.streams.schemas import TAP_FIELDS
 from tap_focus.streams.writer import encode_json
