@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 from contextlib import suppress
+from operator import itemgetter
 
 import msgspec
 
@@ -77,9 +78,9 @@ class RecordModel:
             for recording in recordings
             if (value := getattr(recording, attribute)) is not None
         ]
-        text = b"\0".join([b"", *values])  # JSON contains no NUL
+        text = b"".join(values)
         return (
-            text.count(b"\0[") + text.count(b"\0n") == len(values)
+            {*map(itemgetter(0), map(memoryview, values))} <= {*b"[n"}  # arrays and null
             and is_utf8(text)
             and not has_long_integer(text)
             and not is_too_deep(text)
