@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing as t
 from contextlib import suppress
-from operator import itemgetter
 
 import msgspec
 
@@ -80,7 +79,7 @@ class RecordModel:
         ]
         text = b"".join(values)
         return (
-            {*map(itemgetter(0), map(memoryview, values))} <= {*b"[n"}  # arrays and null
+            {memoryview(value)[0] for value in values} <= {*b"[n"}  # arrays and null
             and is_utf8(text)
             and not has_long_integer(text)
             and not is_too_deep(text)
