@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,7 @@ import msgspec
 import psycopg
 from feed_server import Feed, serve
 from loader_report import Pipeline, Results
-from processes import BIN, TAP, describe_machine, server_process
+from processes import BIN, TAP, describe_machine, discover_catalog, server_process
 from psycopg.sql import SQL, Identifier
 
 if TYPE_CHECKING:
@@ -43,11 +44,15 @@ from scripts.postgres import run_postgres  # noqa: E402
 
 MELTANO = [str(BIN / "meltano"), "--environment=prod"]
 TARGET = ROOT / ".meltano" / "loaders" / "target-postgres" / "venv" / "bin" / "target-postgres"
+KEY = "interactionId"
 PAGE_SIZE = 1000
 FEEDS = ("full", "empty")
 
 LOADER_DEFAULTS = {"use_copy": False, "validate_records": True}
 """Defaults of target-postgres that meltano.yml changes."""
+
+SQL_TYPES = {"integer": "bigint", "number": "numeric", "boolean": "boolean", "string": "text"}
+"""Types of columns for the COPY without a loader. All others are jsonb."""
 
 
 class Size(NamedTuple):
@@ -83,6 +88,7 @@ class Bench:
         for feed in FEEDS:
             with self._messages(feed).open("wb") as messages:
                 self._run(self._tap_command(feed), stdout=messages)
+            self._write_with_items(feed)
             self._expected_rows[feed] = _count_recordings(self._messages(feed))
 
     def measure(self, pipeline: Callable[[str, str], None], feed: str) -> float:
@@ -107,6 +113,43 @@ class Bench:
         """Run the loader alone on a file of messages."""
         with self._messages(feed).open("rb") as messages:
             self._run(self._target_command(schema), stdin=messages)
+
+    def loader_defaults_with_items(self, feed: str, schema: str) -> None:
+        """Run the loader with its defaults on messages whose schema describes array items."""
+        with self._messages(f"{feed}-items").open("rb") as messages:
+            self._run(self._target_command(schema, **LOADER_DEFAULTS), stdin=messages)
+
+    def copy(self, feed: str, schema: str) -> None:
+        """Load the records of a file of messages by COPY, without a loader."""
+        with self._messages(feed).open("rb") as lines:
+            messages = [*map(msgspec.json.decode, lines)]
+        columns: dict[str, Any] = messages[0]["schema"]["properties"]
+        types = [_sql_type(column) for column in columns.values()]
+        records = {m["record"][KEY]: m["record"] for m in messages if m["type"] == "RECORD"}
+        table = Identifier(schema, "recordings")
+        names = SQL(", ").join(map(Identifier, columns))
+        definitions = SQL(", ").join(
+            SQL("{} {}").format(Identifier(name), SQL(kind))
+            for name, kind in zip(columns, types, strict=True)
+        )
+        with psycopg.connect(self._database_url) as connection:
+            connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
+            connection.execute(
+                SQL("CREATE TABLE {} ({}, PRIMARY KEY ({}))").format(
+                    table, definitions, Identifier(KEY)
+                )
+            )
+            statement = SQL("COPY {} ({}) FROM STDIN").format(table, names)
+            with connection.cursor().copy(statement) as copy:
+                for record in records.values():
+                    copy.write_row(
+                        [
+                            msgspec.json.encode(record[name]).decode()
+                            if kind == "jsonb"
+                            else record[name]
+                            for name, kind in zip(columns, types, strict=True)
+                        ]
+                    )
 
     def shell_pipe(self, feed: str, schema: str) -> None:
         """Run `tap-focus | target-postgres`."""
@@ -162,9 +205,21 @@ class Bench:
         path.write_text(json.dumps(self._tap_settings(feed)), encoding="utf-8")
         return [str(TAP), "--config", str(path)]
 
-    def _target_command(self, schema: str) -> list[str]:
+    def _write_with_items(self, feed: str) -> None:
+        """Copy a file of messages with the catalog's schema, in which arrays have `items`."""
+        catalog = discover_catalog(TAP)
+        (stream,) = [s for s in catalog["streams"] if s["tap_stream_id"] == "recordings"]
+        with (
+            self._messages(feed).open("rb") as lines,
+            self._messages(f"{feed}-items").open("wb") as copy,
+        ):
+            message = msgspec.json.decode(next(lines))
+            copy.write(msgspec.json.encode({**message, "schema": stream["schema"]}) + b"\n")
+            shutil.copyfileobj(lines, copy)
+
+    def _target_command(self, schema: str, **changes: Any) -> list[str]:
         path = self._folder / "target.json"
-        settings = {**self._target_settings, "default_target_schema": schema}
+        settings = {**self._target_settings, "default_target_schema": schema, **changes}
         path.write_text(json.dumps(settings), encoding="utf-8")
         return [str(TARGET), "--config", str(path)]
 
@@ -177,6 +232,8 @@ def measure(bench: Bench, size: Size) -> Results:
         Pipeline.MELTANO: bench.meltano,
         Pipeline.BATCH: bench.meltano_batch,
         Pipeline.LOADER_DEFAULTS: bench.meltano_loader_defaults,
+        Pipeline.ITEMS: bench.loader_defaults_with_items,
+        Pipeline.COPY: bench.copy,
     }
     results = Results(
         date=f"{datetime.now(timezone.utc):%Y-%m-%d}",
@@ -197,11 +254,19 @@ def measure(bench: Bench, size: Size) -> Results:
     return results
 
 
+def _sql_type(column: dict[str, Any]) -> str:
+    """Return the type of PostgreSQL for a column of the tap."""
+    kinds = [kind for kind in column["type"] if kind != "null"]
+    if "format" in column:
+        return "timestamp"
+    return SQL_TYPES.get(kinds[0], "jsonb") if len(kinds) == 1 else "jsonb"
+
+
 def _count_recordings(messages: Path) -> int:
     """Return the number of different recordings in a file of Singer messages."""
     with messages.open("rb") as lines:
         decoded = map(msgspec.json.decode, lines)
-        return len({m["record"]["interactionId"] for m in decoded if m["type"] == "RECORD"})
+        return len({m["record"][KEY] for m in decoded if m["type"] == "RECORD"})
 
 
 def main() -> None:
