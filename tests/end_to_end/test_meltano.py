@@ -26,6 +26,7 @@ from tap_focus.sandbox import Sandbox
 from tests.helpers import SLOWNESS, guarantee
 from tests.helpers.assertions import bookmark, count_words, cursor_of, without_tap_fields
 from tests.helpers.fake_focus import FakeFocus, feed
+from tests.helpers.markdown import read_blocks
 from tests.helpers.runner import BIN, ROOT, Run, clean_environment, run_command
 
 if TYPE_CHECKING:
@@ -160,12 +161,50 @@ def test_every_recording_is_loaded_into_columns_of_its_types(
         ("startDatetimeUTC", "timestamp without time zone"),
         ("durationInSeconds", "numeric"),
         ("isPrivate", "boolean"),
-        ("endpoints", "ARRAY"),
+        ("endpoints", "jsonb"),
+        ("analysis", "jsonb"),
+        ("tags", "jsonb"),
         ("legalHolds", "jsonb"),
         ("optional", "jsonb"),
         ("additionalFields", "jsonb"),
         ("nextCursorId", "text"),
     }
+
+
+def test_columns_that_were_arrays_are_converted_as_the_docs_say(
+    meltano: Meltano, warehouse: Warehouse, sandbox: Sandbox
+) -> None:
+    meltano.run(*PIPELINE, **warehouse.environment)
+    table = Identifier(warehouse.schema, "recordings")
+    with warehouse.connect() as connection:
+        for name, kind in (("endpoints", "jsonb[]"), ("analysis", "text[]"), ("tags", "text[]")):
+            array = SQL("ALTER TABLE {} DROP {}, ADD {} {}")
+            column = Identifier(name)
+            connection.execute(array.format(table, column, column, SQL(kind)))
+    again = ("run", "--full-refresh", "tap-focus", "target-postgres")
+    failed = meltano(*again, **warehouse.environment)
+    pages = read_blocks(ROOT / "docs" / "operate.md")
+    (statement,) = [block.content for block in pages if "to_jsonb" in block.content]
+    with warehouse.connect() as connection:
+        connection.execute(statement.replace("focus.", f"{warehouse.schema}.").encode())
+    meltano.run(*again, **warehouse.environment)
+
+    assert failed.exit_code != 0
+    assert "explicitly-specified array dimensions" in failed.log
+    assert_complete(warehouse, sandbox)
+
+
+def test_columns_contain_json_text_with_json_text(
+    meltano: Meltano, warehouse: Warehouse, sandbox: Sandbox
+) -> None:
+    meltano.run(*PIPELINE, **warehouse.environment, TAP_FOCUS_JSON_TEXT="true")
+
+    types = warehouse.column_types()
+    rows = warehouse.rows()
+    assert {types[name] for name in ("endpoints", "tags", "legalHolds", "optional")} == {"text"}
+    for key, recording in sandbox.latest().items():
+        assert json.loads(rows[key]["endpoints"]) == recording["endpoints"]
+        assert rows[key]["legalHolds"] is None or json.loads(rows[key]["legalHolds"])
 
 
 @guarantee("survive-state-merge", "last-version-wins")
