@@ -36,7 +36,7 @@ class RecordModel:
     """Types of the fields of a recording, checked in the same pass that reads the identifiers.
 
     A recording matches if it has no other fields, and each with a value of its type. The type
-    `msgspec.Raw` stands for any array that every JSON parser can read, or null.
+    `msgspec.Raw` means any array that every JSON parser can read, or null.
     """
 
     def __init__(self, types: t.Mapping[str, t.Any]) -> None:
