@@ -11,7 +11,7 @@ from functools import cached_property
 
 import msgspec
 
-from tap_focus.api.record_model import KEY, Envelope, Int64, RecordModel
+from tap_focus.api.record_model import KEY, Envelope, Int64, RecordModel, are_readable_arrays
 from tap_focus.api.text import is_utf8, replace_surrogates, sanitize_json
 from tap_focus.errors import InvalidRecordingError, InvalidResponseError
 
@@ -52,9 +52,6 @@ class Page:
         number: position of the page in this run, from 1.
         size: number of recordings.
         latest_start: the latest `startDatetimeUTC` of the page, or None.
-        matches_model: whether all recordings match the `RecordModel` of the request. Every JSON
-            parser can read them.
-        is_complete: whether they match it and have all of its fields.
     """
 
     def __init__(
@@ -63,7 +60,7 @@ class Page:
         number: int,
         decoded: t.Any,
         *,
-        matches_model: bool = False,
+        arrays: list[msgspec.Raw] | None = None,
         is_complete: bool = False,
     ) -> None:
         self.body = _on_one_line(body)
@@ -71,11 +68,24 @@ class Page:
         self.cursor: str = decoded.nextCursorId
         self.size = len(decoded.recordings)
         self.latest_start = _latest([record.startDatetimeUTC for record in decoded.recordings])
-        self.matches_model = matches_model
-        self.is_complete = is_complete
+        self._arrays = arrays
+        self._is_complete = is_complete
 
     _original: bytes | None = None
     """The response, if `body` has other characters in place of unpaired surrogates."""
+
+    @cached_property
+    def matches_model(self) -> bool:
+        """Whether the recordings match the `RecordModel` of the request.
+
+        Every JSON parser can read them. Checked on demand, so that the next request need not wait.
+        """
+        return self._arrays is not None and are_readable_arrays(self._arrays)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the recordings match the model and have all of its fields."""
+        return self._is_complete and self.matches_model
 
     @cached_property
     def texts(self) -> list[memoryview]:
@@ -136,8 +146,9 @@ def decode_page(body: bytes, number: int, model: RecordModel | None = None) -> P
     """
     body = body.removeprefix(codecs.BOM_UTF8)
     decoded, is_complete = model.decode(body) if model else (None, False)
-    if decoded:
-        return Page(body, number, decoded, matches_model=True, is_complete=is_complete)
+    if model and decoded:
+        arrays = model.arrays(decoded.recordings)
+        return Page(body, number, decoded, arrays=arrays, is_complete=is_complete)
     try:
         return Page(body, number, _HEAD_PAGE.decode(body))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:

@@ -18,8 +18,9 @@ START = "startDatetimeUTC"
 MAX_CURSOR_LENGTH = 4096
 """Longest cursor in characters. It is part of each record and of the next request's URL."""
 
-# .NET's DateTime.MaxValue, a usual "never", which msgspec would round up to the year 10000.
-_NET_MAXIMUM = (b"9999-12-31T23:59:59.9999999", b"9999-12-31T23:59:59.999999")
+NET_MAXIMUM = (b"9999-12-31T23:59:59.9999999", b"9999-12-31T23:59:59.999999")
+""".NET's DateTime.MaxValue, a usual "never", which msgspec would round up to the year 10000, and a
+date-time that replaces it."""
 
 Int64 = t.Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -36,7 +37,7 @@ class RecordModel:
     """Types of the fields of a recording, checked in the same pass that reads the identifiers.
 
     A recording matches if it has no other fields, and each with a value of its type. The type
-    `msgspec.Raw` means any array that every JSON parser can read, or null.
+    `msgspec.Raw` means an array or null. Its values are checked later, by `are_readable_arrays`.
     """
 
     def __init__(self, types: t.Mapping[str, t.Any]) -> None:
@@ -60,30 +61,32 @@ class RecordModel:
 
         Without a match, returns None as the page.
         """
-        for text in (body, body.replace(*_NET_MAXIMUM)) if self._is_usable else ():
+        for text in (body, body.replace(*NET_MAXIMUM)) if self._is_usable else ():
             for decoder in (self._complete, self._partial):
                 with suppress(msgspec.DecodeError, ValueError, RecursionError):
-                    page = decoder.decode(text)
-                    if self._has_readable_arrays(page.recordings):
-                        return page, decoder is self._complete
+                    return decoder.decode(text), decoder is self._complete
         return None, False
 
-    def _has_readable_arrays(self, recordings: list[t.Any]) -> bool:
-        """Return whether the values of type `msgspec.Raw` match; msgspec has checked all others."""
-        values = [
+    def arrays(self, recordings: t.Iterable[t.Any]) -> list[msgspec.Raw]:
+        """Return the values of type `msgspec.Raw`, for `are_readable_arrays`."""
+        return [
             value
             for name, attribute in _attributes(self._types).items()
             if self._types[name] is msgspec.Raw
             for recording in recordings
             if (value := getattr(recording, attribute)) is not None
         ]
-        text = b"".join(values)
-        return (
-            {memoryview(value)[0] for value in values} <= {*b"[n"}  # arrays and null
-            and is_utf8(text)
-            and not has_long_integer(text)
-            and not is_too_deep(text)
-        )
+
+
+def are_readable_arrays(values: list[msgspec.Raw]) -> bool:
+    """Return whether values are arrays that every JSON parser can read, or null."""
+    text = b"".join(values)
+    return (
+        {memoryview(value)[0] for value in values} <= {*b"[n"}  # the first character decides
+        and is_utf8(text)
+        and not has_long_integer(text)
+        and not is_too_deep(text)
+    )
 
 
 def _attributes(types: t.Iterable[str]) -> dict[str, str]:

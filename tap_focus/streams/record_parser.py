@@ -16,7 +16,7 @@ from operator import attrgetter
 import msgspec
 
 from tap_focus.api.page import decode_json
-from tap_focus.api.record_model import RecordModel
+from tap_focus.api.record_model import NET_MAXIMUM, RecordModel
 from tap_focus.api.text import MAX_DEPTH, depth, has_long_integer, is_too_deep
 from tap_focus.streams.field_types import field_type, shallow_type
 from tap_focus.streams.json_text import (
@@ -39,9 +39,6 @@ NULL = msgspec.Raw(b"null")
 
 MAX_NEW_FIELDS = 100
 """Most fields that are reported; a hostile feed must not flood the log."""
-
-# .NET's DateTime.MaxValue, a usual "never", which msgspec would round up to the year 10000.
-_MAX_FRACTION, _MAX_MICROSECONDS = b"9999-12-31T23:59:59.9999999", b"9999-12-31T23:59:59.999999"
 
 
 class NewField(enum.Enum):
@@ -206,7 +203,7 @@ class RecordParser:
 
     def _is_valid(self, name: str, value: msgspec.Raw) -> bool:
         """Return whether a column admits a value."""
-        text = bytes(value).replace(_MAX_FRACTION, _MAX_MICROSECONDS)
+        text = bytes(value).replace(*NET_MAXIMUM)
         try:
             try:
                 self._decoders[name].decode(text)
