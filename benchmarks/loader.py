@@ -275,8 +275,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the recordings, one round")
+    parser.add_argument("--rounds", type=int, help="runs of each pipeline")
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
+    size = Size(size.recordings, options.rounds or size.rounds)
 
     subprocess.run([*MELTANO, "--log-level=warning", "install"], check=True, cwd=ROOT)
     feeds = {"full": Feed(size.recordings // PAGE_SIZE), "empty": Feed(0)}
