@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -339,3 +340,19 @@ def test_a_lock_needs_object_storage(archive: ArchiveRunner, setting: str) -> No
 
     assert_fails(run, 1, "media_lock", "s3")
     assert focus.requests == []
+
+
+def test_json_text_applies_to_the_manifest(archive: ArchiveRunner) -> None:
+    held = recording(1, legalHolds=[{"id": 5}], durationInSeconds=1)
+    with FakeFocus(feed([held, recording(2)])) as focus:
+        first = archive(focus, json_text=True)
+        update(focus, {**held, "durationInSeconds": 2})
+        focus.always["audio"] = lambda handler, _: ok(handler, OTHER)
+        second = archive(focus, json_text=True, state=first.state)
+
+    (schema,) = first.of_type("SCHEMA")
+    for name in ("legalHolds", "previousFiles"):
+        assert schema["schema"]["properties"][name]["type"] == ["string", "null"]
+    assert json.loads(rows_by_id(first)[1]["legalHolds"]) == [{"id": 5}]
+    assert rows_by_id(first)[2]["legalHolds"] is None
+    assert len(json.loads(rows_by_id(second)[1]["previousFiles"])) == 1
