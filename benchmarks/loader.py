@@ -240,6 +240,7 @@ def measure(bench: Bench, size: Size) -> Results:
         machine=describe_machine(),
         recordings=size.recordings,
         page_size=PAGE_SIZE,
+        load_averages=[round(os.getloadavg()[0], 1)],
     )
     for number in range(1, size.rounds + 1):
         for pipeline, run in pipelines.items():
@@ -251,6 +252,8 @@ def measure(bench: Bench, size: Size) -> Results:
                 f"start-up {timings.empty[-1]:.1f} s",
                 flush=True,
             )
+    # Without load from other work it is about 2, and only then are the ratios reliable.
+    results.load_averages.append(round(os.getloadavg()[0], 1))
     return results
 
 

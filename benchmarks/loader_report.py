@@ -38,7 +38,8 @@ defaults are the opposite. The tap declares arrays without `items`, so that the 
 columns of them. With `items`, they become `jsonb[]` and `text[]`. COPY writes the same rows into an
 empty table with the same types of columns. It is the limit for any loader in Python.
 
-Measured on {date}: {machine}.
+Measured on {date}: {machine}. The load average was {load_averages}. With other work on
+the machine, the ratios are not reliable.
 """
 
 
@@ -86,6 +87,7 @@ class Results:
         machine: Processor, operating system and Python version.
         recordings: Recordings in the feed.
         page_size: Recordings per page.
+        load_averages: The one-minute load average at the start and at the end.
         timings: Timings by name of the pipeline.
     """
 
@@ -93,6 +95,7 @@ class Results:
     machine: str
     recordings: int
     page_size: int
+    load_averages: list[float]
     timings: dict[str, Timings] = field(default_factory=dict)
 
     def of(self, pipeline: Pipeline) -> Timings:
@@ -110,6 +113,7 @@ def markdown(results: Results) -> str:
         targets="\n".join(_target_table(results)),
         date=results.date,
         machine=results.machine,
+        load_averages=" at the start and ".join(map(str, results.load_averages)) + " at the end",
     )
 
 
