@@ -1,0 +1,89 @@
+"""Run Meltano's command line, and end with an exit code that says what failed.
+
+Meltano ends with 1 whatever the exit codes of the tap and the target were. `focus-run` starts this
+file with the Python interpreter of Meltano, where tap-focus is usually not installed.
+
+usage: python meltano_process.py SYSTEM_FOLDER MELTANO [ARGUMENT]...
+
+SYSTEM_FOLDER is the folder that all runs of the project share.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+import typing as t
+
+LOADER_FAILED = os.EX_UNAVAILABLE
+COMMAND_FAILED = 79
+"""Not in sysexits.h, so that no tap uses it."""
+ALREADY_RUNNING = os.EX_TEMPFAIL
+
+PR_SET_PDEATHSIG = 1
+
+
+class Failure(t.NamedTuple):
+    """The arguments of Meltano's `RunnerError`."""
+
+    message: str
+    exit_codes: t.Any
+    """Exit codes by plugin type, or something else if neither tap nor target failed."""
+
+
+def exit_code(failure: Failure) -> int:
+    """Return the exit code of the process for a failure of a run."""
+    codes = failure.exit_codes if isinstance(failure.exit_codes, dict) else {}
+    if tap_code := codes.get("extractors"):
+        return int(tap_code if tap_code > 0 else 128 - tap_code)  # negative: number of a signal
+    if codes.get("loaders"):
+        return LOADER_FAILED
+    if failure.message.startswith("Another ") and "is already running" in failure.message:
+        return ALREADY_RUNNING
+    if "failed with exit code" in failure.message:
+        return COMMAND_FAILED
+    return 1
+
+
+def main() -> None:
+    """Run Meltano and end the process."""
+    del sys.path[0]  # the folder of this file
+    shared_folder = sys.argv[1]
+    del sys.argv[:2]
+    if sys.platform == "linux":
+        # Meltano ends in order when focus-run is killed. Otherwise it would go on running, and
+        # refuse the next run.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    from meltano.cli import main as meltano  # noqa: PLC0415
+    from meltano.core.migration_service import MigrationService  # noqa: PLC0415
+    from meltano.core.runner import RunnerError  # noqa: PLC0415
+
+    failures: list[Failure] = []
+    initialize = RunnerError.__init__
+    upgrade = MigrationService.upgrade
+
+    def remember(self: RunnerError, message: str, exitcodes: t.Any = None) -> None:
+        initialize(self, message, exitcodes)
+        failures.append(Failure(str(message), exitcodes))
+
+    def upgrade_alone(self: MigrationService, *, silent: bool = False) -> None:
+        # Two first runs at a time would both create the tables.
+        lock = os.open(shared_folder, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        upgrade(self, silent=silent)
+        os.close(lock)
+
+    RunnerError.__init__ = remember  # type: ignore[method-assign]
+    MigrationService.upgrade = upgrade_alone  # type: ignore[method-assign]
+    try:
+        meltano()
+    except SystemExit as end:
+        if end.code == 1 and failures:
+            sys.exit(exit_code(failures[-1]))
+        raise
+
+
+if __name__ == "__main__":
+    main()
