@@ -148,6 +148,12 @@ def environment_example(about: dict[str, Any]) -> str:
         lines.append(f"# TAP_FOCUS_{name.upper()}={default}")
     lines += ["", "# The PostgreSQL database that target-postgres loads into."]
     lines += [f"# TARGET_POSTGRES_{name}=" for name in ("HOST", "USER", "PASSWORD", "DATABASE")]
+    lines += [
+        "",
+        "# Meltano's system database, which holds the state. The default is a file in .meltano, so",
+        "# set this where that folder does not last.",
+        "# MELTANO_DATABASE_URI=postgresql+psycopg://USER:PASSWORD@HOST/DATABASE",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -74,7 +74,7 @@ class Pipeline:
         return codes
 
     def pass_five_minutes(self) -> None:
-        """Make the heartbeat of a killed run older than Meltano waits for."""
+        """Write a heartbeat that is older than Meltano waits for."""
         database = self.meltano.folder / ".meltano" / "meltano.db"
         with closing(sqlite3.connect(database)) as connection, connection:
             connection.execute(

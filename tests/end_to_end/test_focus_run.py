@@ -114,9 +114,7 @@ def test_two_interrupts_at_once_end_the_run_in_order(project: StubProject) -> No
     assert project(*PIPELINE).exit_code == 0
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux tells a process that its parent died"
-)
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
 def test_after_sigkill_meltano_ends_and_the_next_run_deletes_the_files(
     project: StubProject,
 ) -> None:

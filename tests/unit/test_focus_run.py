@@ -47,7 +47,7 @@ def test_the_exit_code_says_what_failed(message: str, codes: Any, expected: int)
         (["--state-id-suffix", "x", "a"], [], ["--state-id-suffix", "x", "a"]),
     ],
 )
-def test_options_of_meltano_are_told_from_those_of_a_run(
+def test_options_of_meltano_precede_those_of_a_run(
     arguments: list[str], options: list[str], rest: list[str]
 ) -> None:
     assert parse(arguments) == (options, rest)
