@@ -150,7 +150,7 @@ def environment_example(about: dict[str, Any]) -> str:
     lines += [f"# TARGET_POSTGRES_{name}=" for name in ("HOST", "USER", "PASSWORD", "DATABASE")]
     lines += [
         "",
-        "# Meltano's system database, which holds the state. The default is a file in .meltano, so",
+        "# Meltano's system database contains the state. The default is a file in .meltano, so",
         "# set this where that folder does not last.",
         "# MELTANO_DATABASE_URI=postgresql+psycopg://USER:PASSWORD@HOST/DATABASE",
     ]
