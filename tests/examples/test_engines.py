@@ -1,0 +1,128 @@
+"""examples/airflow and examples/dagster, run by their engines: see scripts/test-engines."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers import SLOWNESS
+from tests.helpers.runner import ROOT, Run, run_command
+
+if TYPE_CHECKING:
+    from tests.examples.conftest import Server
+
+pytestmark = pytest.mark.engine
+
+DAGSTER_FILE = ROOT / "examples" / "dagster" / "focus.py"
+
+
+def run_engine(server: Server, engine: str, *arguments: str, **variables: str) -> Run:
+    """Run a command of an engine, with the variables that its example documents."""
+    folder = ROOT / f".venv-{engine}" / "bin"
+    home = server.folder / engine
+    environment = {
+        **server.environment,
+        "PATH": f"{folder}:{server.environment['PATH']}",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
+        "DAGSTER_HOME": str(home),
+        "FOCUS_PROJECT": str(server.folder),
+        "FOCUS_WAREHOUSE": server.warehouse,
+        "FOCUS_SHARDS": "2",
+        **variables,
+    }
+    return run_command(
+        str(folder / engine),
+        *arguments,
+        folder=home,
+        environment=environment,
+        timeout=170 * SLOWNESS,
+    )
+
+
+@pytest.fixture
+def airflow(server: Server) -> Server:
+    """A server with Airflow's database and the DAGs of the example."""
+    (server.folder / "airflow").mkdir()
+    shutil.copy(ROOT / "examples" / "airflow" / "focus.py", server.folder / "airflow")
+    for command in (("db", "migrate"), ("dags", "reserialize")):
+        run = run_engine(server, "airflow", *command)
+        assert run.exit_code == 0, run.log
+    return server
+
+
+def test_airflow_loads_archives_and_verifies(airflow: Server) -> None:
+    runs = [
+        run_engine(airflow, "airflow", "dags", "test", name)
+        for name in ("focus_recordings", "focus_audio")
+    ]
+
+    assert [run.exit_code for run in runs] == [0, 0], runs[0].log
+    assert airflow.keys("recordings") == airflow.sandbox.latest().keys()
+    assert airflow.keys("recording_media") == airflow.sandbox.latest().keys()
+    assert " 0 missing, 0 size-mismatch, 0 checksum-mismatch, 0 unexpected" in (
+        runs[1].out + runs[1].log
+    )
+
+
+def test_airflow_does_not_retry_a_permanent_error(airflow: Server) -> None:
+    run = run_engine(
+        airflow, "airflow", "dags", "test", "focus_recordings", TAP_FOCUS_API_KEY="wrong"
+    )
+    log = run.out + run.log
+
+    assert run.exit_code != 0
+    assert "focus-run ended with 78" in log
+    assert "UP_FOR_RETRY" not in log.upper()
+
+
+def test_airflow_retries_a_transient_error(airflow: Server) -> None:
+    dag = airflow.folder / "airflow" / "focus.py"
+    content = dag.read_text("utf-8")
+    for delay, short in (("minutes=6", "seconds=1"), ('"retries": 3', '"retries": 1')):
+        assert delay in content
+        content = content.replace(delay, short)
+    dag.write_text(content, "utf-8")
+    unreachable = {"TAP_FOCUS_API_URL": "http://127.0.0.1:9", "TAP_FOCUS_MAX_RETRIES": "0"}
+    run = run_engine(airflow, "airflow", "dags", "test", "focus_recordings", **unreachable)
+    log = run.out + run.log
+
+    assert run.exit_code != 0
+    assert log.count("POST /authWithAPIKey to 127.0.0.1:9 failed once") == 2
+
+
+def materialize(server: Server, *arguments: str, **variables: str) -> Run:
+    (server.folder / "dagster").mkdir(exist_ok=True)
+    command = ("asset", "materialize", "-f", str(DAGSTER_FILE), "--select", *arguments)
+    return run_engine(server, "dagster", *command, **variables)
+
+
+def test_dagster_loads_archives_and_verifies(server: Server) -> None:
+    runs = [
+        materialize(server, "recordings"),
+        materialize(server, "audio", "--partition", "1of2"),
+        materialize(server, "audio", "--partition", "2of2"),
+    ]
+
+    assert [run.exit_code for run in runs] == [0, 0, 0], runs[0].log
+    assert server.keys("recordings") == server.sandbox.latest().keys()
+    assert server.keys("recording_media") == server.sandbox.latest().keys()
+    assert "Asset check 'files_match_the_manifest' on 'audio' passed" in runs[2].log + runs[2].out
+
+
+def test_dagster_does_not_retry_a_permanent_error(server: Server) -> None:
+    run = materialize(server, "recordings", TAP_FOCUS_API_KEY="wrong")
+
+    assert run.exit_code == 1
+    assert "focus-run ended with 78" in run.log + run.out
+    assert "STEP_UP_FOR_RETRY" not in run.log + run.out
+
+
+def test_dagster_has_the_metrics_of_the_tap(server: Server) -> None:
+    assert materialize(server, "recordings").exit_code == 0
+    databases = (server.folder / "dagster").rglob("*.db")
+
+    assert any(b"record_count" in database.read_bytes() for database in databases)
