@@ -218,31 +218,31 @@ def link_system_folder(source: Path, target: Path) -> None:
 
 
 class SignalForwarder:
-    """Passes signals on to the process that it waits for, except those that the caller ignores."""
+    """Stops the process that it waits for at a signal, except at those that the caller ignores."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._received: int | None = None  # number of the last signal
+        self._received: list[int] = []
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._forward)
 
     def wait(self, command: list[str], environment: dict[str, str], lock: int) -> int:
         """Run a command and return its exit code, 128 + n if signal n ended it."""
-        if self._received is None:
+        if not self._received:
             self._process = subprocess.Popen(command, env=environment, pass_fds=[lock])  # noqa: S603
-            self._send()  # a signal may have arrived while the process was started
+            if self._received:  # while the process was started
+                self._send()
             code = self._process.wait()
-            if code == 0 or self._received is None:
+            if code == 0 or not self._received:
                 return code if code >= 0 else 128 - code
-        return 128 + self._received
+        return 128 + self._received[0]
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
-        self._received = number
+        self._received.append(number)
         self._send()
 
     def _send(self) -> None:
-        if self._process and self._received is not None:
-            # Meltano does not handle SIGHUP, and would refuse the next run.
-            hangup = self._received == signal.SIGHUP
-            self._process.send_signal(signal.SIGTERM if hangup else self._received)
+        if self._process:
+            is_first = len(self._received) == 1
+            self._process.send_signal(meltano_process.STOP_SIGNAL if is_first else signal.SIGTERM)

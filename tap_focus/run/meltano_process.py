@@ -17,10 +17,20 @@ import signal
 import sys
 import typing as t
 
+if t.TYPE_CHECKING:
+    import asyncio
+    from types import FrameType
+
 LOADER_FAILED = os.EX_UNAVAILABLE
 COMMAND_FAILED = 79
 """Not in sysexits.h, so that no tap uses it."""
 ALREADY_RUNNING = os.EX_TEMPFAIL
+
+STOP_SIGNAL = signal.SIGUSR1
+"""Stops the tap. The target then loads what it has, and Meltano saves the state.
+
+At SIGTERM, Meltano also stops the target, and does not wait for the state that it writes.
+"""
 
 PR_SET_PDEATHSIG = 1
 
@@ -53,20 +63,33 @@ def main() -> None:
     shared_folder = sys.argv[1]
     del sys.argv[:2]
     if sys.platform == "linux":
-        # Meltano ends in order when focus-run is killed. Otherwise it would go on running, and
-        # refuse the next run.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        # Stop when focus-run is killed. Otherwise Meltano would go on running, and refuse the next
+        # run.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, STOP_SIGNAL)
     from meltano.cli import main as meltano  # noqa: PLC0415
+    from meltano.core.block.singer import SingerBlock  # noqa: PLC0415
     from meltano.core.migration_service import MigrationService  # noqa: PLC0415
     from meltano.core.runner import RunnerError  # noqa: PLC0415
 
     failures: list[Failure] = []
+    taps: list[asyncio.subprocess.Process] = []
+    start = SingerBlock.start
     initialize = RunnerError.__init__
     upgrade = MigrationService.upgrade
 
     def remember(self: RunnerError, message: str, exitcodes: t.Any = None) -> None:
         initialize(self, message, exitcodes)
         failures.append(Failure(str(message), exitcodes))
+
+    async def start_and_remember(self: SingerBlock) -> None:
+        await start(self)
+        if self.producer and not self.consumer:
+            taps.append(self.process_handle)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        running = [tap.pid for tap in taps if tap.returncode is None]
+        for process_id in running or [os.getpid()]:
+            os.kill(process_id, signal.SIGTERM)
 
     def upgrade_alone(self: MigrationService, *, silent: bool = False) -> None:
         # Two first runs at a time would both create the tables.
@@ -75,6 +98,8 @@ def main() -> None:
         upgrade(self, silent=silent)
         os.close(lock)
 
+    signal.signal(STOP_SIGNAL, stop)
+    SingerBlock.start = start_and_remember  # type: ignore[method-assign]
     RunnerError.__init__ = remember  # type: ignore[method-assign]
     MigrationService.upgrade = upgrade_alone  # type: ignore[method-assign]
     try:

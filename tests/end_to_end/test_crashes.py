@@ -46,7 +46,6 @@ class Pipeline:
 
     def start(self, requests: int) -> psutil.Popen:
         """Start a run, and wait until Focus has received a number of further requests."""
-        expected = len(self.sandbox.requests) + requests
         process = psutil.Popen(
             self.command,
             cwd=self.meltano.folder,
@@ -54,9 +53,14 @@ class Pipeline:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        self.wait_for_requests(process, requests)
+        return process
+
+    def wait_for_requests(self, process: psutil.Popen, requests: int) -> None:
+        """Wait until Focus has received a number of further requests, or the run has ended."""
+        expected = len(self.sandbox.requests) + requests
         while process.poll() is None and len(self.sandbox.requests) < expected:
             time.sleep(0.02)
-        return process
 
     def retry(self) -> list[int]:
         """Run until it succeeds, as an engine with a back-off of five minutes. Return the codes."""
@@ -150,3 +154,30 @@ def test_sigterm_ends_the_run_and_a_retry_continues_it_at_once(
     assert folders == []
     assert codes == [0]
     assert_complete(warehouse, pipeline.sandbox)
+
+
+@guarantee("stop-on-signal")
+def test_a_stopped_audio_run_continues_after_the_rows_that_are_in_the_warehouse(
+    tmp_path: Path, warehouse: Warehouse
+) -> None:
+    """Meltano alone would stop the loader too, and not save its last state."""
+    with Sandbox(records=2000, seed=7, live_every=0, latency=0.05) as sandbox:
+        pipeline = Pipeline(tmp_path, sandbox, warehouse)
+        del pipeline.environment["TARGET_POSTGRES_BATCH_SIZE_ROWS"]
+        pipeline.environment |= {
+            "TAP_FOCUS_MEDIA_PATH": str(tmp_path / "audio"),
+            "TAP_FOCUS_PAGE_SIZE": "100",
+        }
+        pipeline.command = (FOCUS_RUN, "tap-focus-media", "target-postgres")
+        run = pipeline.start(500)
+        while run.poll() is None and not warehouse.has_rows("recording_media"):
+            time.sleep(0.05)
+        pipeline.wait_for_requests(run, 150)
+        run.send_signal(signal.SIGTERM)
+        exit_code = run.wait(60 * SLOWNESS)
+        rows = warehouse.rows("recording_media")
+        state = pipeline.meltano.run("state", "get", "dev:tap-focus-media-to-target-postgres")
+
+    assert exit_code == 143
+    assert 0 < len(rows) < len(sandbox.latest())
+    assert "replication_key_value" in state

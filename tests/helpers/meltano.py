@@ -86,6 +86,13 @@ class Warehouse:
         assert len(by_id) == len(rows)
         return by_id
 
+    def has_rows(self, table: str) -> bool:
+        with self.connect() as connection:
+            found = connection.execute(
+                "SELECT to_regclass(%s) AS name", [f"{self.schema}.{table}"]
+            ).fetchone()
+        return bool(found and found["name"]) and bool(self.rows(table))
+
     def column_types(self) -> dict[str, str]:
         query = """SELECT column_name, data_type FROM information_schema.columns
                    WHERE table_schema = %s AND table_name = 'recordings'"""
