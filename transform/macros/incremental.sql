@@ -1,0 +1,55 @@
+{#-
+    The incremental models. Before a build, the rows that the loader has written again or that it no
+    longer has are deleted. The model then adds the recordings that are missing. There is no
+    watermark, so a transaction that commits late is not missed, and a deletion is not either.
+-#}
+
+{#- Return what determines the rows of this model besides the loaded data: its SQL and the settings. -#}
+{% macro model_version() -%}
+    '{{ local_md5(model.raw_code ~ tojson(personal_rules(), sort_keys=true) ~ setting('hash_salt')) }}'
+{%- endmacro %}
+
+
+{#- Return which columns a table has: a column that was dropped must disappear from the models. -#}
+{% macro source_version(columns) -%}
+    '{{ local_md5(tojson(columns, sort_keys=true)) }}'
+{%- endmacro %}
+
+
+{% macro delete_outdated_recordings() -%}
+    {%- if is_incremental() -%}
+        {%- set columns = source_columns('recordings') -%}
+        delete from {{ this }} as built
+        where
+            built.model_version <> {{ model_version() }}
+            or built.source_version <> {{ source_version(columns) }}
+            or built.is_deleted_by_retention
+            <> {{ is_deleted_by_retention('built.retain_until', 'built.is_on_legal_hold') }}
+            or not exists (
+                select 1 from {{ source('focus', 'recordings') }} as loaded
+                where
+                    loaded.{{ adapter.quote('interactionId') }} = built.interaction_id
+                    {%- if '_sdc_batched_at' in columns %}
+                    and loaded._sdc_batched_at = built.loaded_at
+                    {%- else %}
+                    and false
+                    {%- endif %}
+            )
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro delete_outdated_participants() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} as built
+        where
+            built.model_version <> {{ model_version() }}
+            or not exists (
+                select 1 from {{ ref('stg_focus__recordings') }} as recordings
+                where
+                    recordings.interaction_id = built.interaction_id
+                    and recordings.loaded_at = built.loaded_at
+                    and recordings.source_version = built.source_version
+            )
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,21 @@
+{#- Return whether retention has deleted a recording in Focus: its time is over, and nothing holds it. -#}
+{% macro is_deleted_by_retention(retain_until, is_on_legal_hold) -%}
+    (coalesce({{ retain_until }} < {{ utc_now() }}, false) and not {{ is_on_legal_hold }})
+{%- endmacro %}
+
+
+{#- Return whether a value of any JSON type means a legal hold. Its structure is not documented, so
+    everything but null, false, zero and what is empty counts. -#}
+{% macro is_legal_hold(column) -%}
+    coalesce(cast({{ column }} as {{ dbt.type_string() }}) not in ('null', 'false', '0', '""', '[]', '{}'), false)
+{%- endmacro %}
+
+
+{#- Return whether retention deletes a recording soon: within the days of the setting `due_days`. -#}
+{% macro is_due(recordings) -%}
+    (
+        not {{ recordings }}.is_on_legal_hold
+        and not {{ recordings }}.is_deleted_by_retention
+        and coalesce({{ recordings }}.retain_until < {{ days_after(utc_now(), due_days()) }}, false)
+    )
+{%- endmacro %}

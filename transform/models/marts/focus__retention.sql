@@ -1,0 +1,58 @@
+{%- set using_audio = setting('using_audio', 'false') | string | lower == 'true' -%}
+
+with recordings as (
+
+    select * from {{ ref('focus__recordings') }}
+
+),
+
+{% if using_audio -%}
+media as (
+
+    select * from {{ ref('stg_focus__recording_media') }}
+
+),
+{%- endif %}
+
+classified as (
+
+    select
+        recordings.*,
+        {{ is_due('recordings') }} as is_due,
+        {% if using_audio -%}
+        coalesce(media.audio_status = 'stored', false) as is_audio_stored,
+        media.locked_until as audio_locked_until
+    from recordings
+    left join media on recordings.interaction_id = media.interaction_id
+        {%- else -%}
+        cast(null as boolean) as is_audio_stored,
+        cast(null as timestamp) as audio_locked_until
+    from recordings
+        {%- endif %}
+
+)
+
+select
+    interaction_id,
+    channel,
+    activity_date,
+    subject_key,
+    subject_name,
+    retention_group,
+    retain_until,
+    is_on_legal_hold,
+    is_audio_stored,
+    audio_locked_until,
+    case
+        when is_on_legal_hold then 'held'
+        when retain_until is null then 'indefinite'
+        when is_deleted_by_retention then 'past'
+        when is_due then 'due'
+        else 'retained'
+    end as retention_status,
+    -- Only the archive can keep this audio, and it does not have it.
+    is_due
+    and not is_audio_stored
+    and coalesce(duration_seconds, 0) > 0
+    and coalesce(media_access_status = 'Permitted', true) as is_at_risk
+from classified
