@@ -29,7 +29,10 @@
 
 {#- Return the hours from one time to another, with two decimals. -#}
 {% macro hours_between(first, last) -%}
-    round(cast(extract(epoch from ({{ last }} - {{ first }})) / 3600 as numeric), 2)
+    cast(
+        round(cast(extract(epoch from ({{ last }} - {{ first }})) / 3600 as numeric), 2)
+        as {{ dbt.type_float() }}
+    )
 {%- endmacro %}
 
 
