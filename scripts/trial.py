@@ -1,9 +1,10 @@
-"""Load the sandbox's recordings into a local PostgreSQL and show the result.
+"""Load the sandbox's recordings into a local PostgreSQL, build the models, and show the result.
 
-usage: scripts/trial        run the pipeline, then print a table and a chart
-       scripts/trial show   print the table and the chart again
-       scripts/trial psql   open psql on the database (further arguments go to psql)
-       scripts/trial serve  keep the database running for other clients until Ctrl-C
+usage: scripts/trial            run the pipeline, then print a chart and answers from the models
+       scripts/trial show       print them again
+       scripts/trial dashboard  write a page with the daily activity, and open it in a browser
+       scripts/trial psql       open psql on the database (further arguments go to psql)
+       scripts/trial serve      keep the database running for other clients until Ctrl-C
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import webbrowser
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -21,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from scripts import questions
+from scripts.dashboard import write_dashboard
 from scripts.postgres import PSQL, PostgresError, run_postgres
 
 if TYPE_CHECKING:
@@ -48,7 +52,7 @@ def main(arguments: list[str]) -> int:
     if command in {"-h", "--help"}:
         print(__doc__)
         return 0
-    if command not in {"run", "show", "psql", "serve"}:
+    if command not in {"run", "show", "dashboard", "psql", "serve"}:
         print(__doc__, file=sys.stderr)
         return 2
     for number in STOP_SIGNALS:
@@ -61,6 +65,8 @@ def main(arguments: list[str]) -> int:
                 return psql(url, arguments[1:])
             if command == "serve":
                 return serve(url)
+            if command == "dashboard":
+                return dashboard(url)
             return run(url) if command == "run" else show(url)
     except (AlreadyRunningError, PostgresError) as error:
         print(f"scripts/trial: {error}", file=sys.stderr)
@@ -151,8 +157,29 @@ def show(url: str) -> int:
             return 1
         print(recordings_by_type(connection))
         print(recordings_by_day(connection))
+        if questions.are_built(connection):
+            print(questions.answers(connection))
     print("\nRun it again to load new recordings only. To look around: scripts/trial psql")
+    print("To see the activity of each day in a browser: scripts/trial dashboard")
     return 0
+
+
+def dashboard(url: str) -> int:
+    """Write the page with the daily activity, open it, and return the exit code."""
+    page = FOLDER / "dashboard.html"
+    with psycopg.connect(url, autocommit=True) as connection:
+        if not questions.are_built(connection):
+            print("The models are missing. Run scripts/trial first.", file=sys.stderr)
+            return 1
+        write_dashboard(connection, page)
+    is_open = has_display() and webbrowser.open(page.resolve().as_uri())
+    print(f"{'Opened' if is_open else 'Open this file in a browser:'} {page.resolve()}")
+    return 0
+
+
+def has_display() -> bool:
+    """Return whether a browser can open a window. Without one, only a text browser would start."""
+    return sys.platform == "darwin" or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())
 
 
 def run_pipeline(url: str, *, full_refresh: bool) -> int:
@@ -162,11 +189,16 @@ def run_pipeline(url: str, *, full_refresh: bool) -> int:
     """
     options = ["--state-id-suffix=trial", *(["--full-refresh"] if full_refresh else [])]
     command = ["meltano", "run", *options, "tap-focus-sandbox", "target-postgres"]
+    command.append("dbt-postgres:run")
     print("$", *command, flush=True)
     environment = {
         **os.environ,
         "MELTANO_ENVIRONMENT": "dev",
         "TARGET_POSTGRES_SQLALCHEMY_URL": url.replace("postgresql:", "postgresql+psycopg:", 1),
+        "DBT_POSTGRES_HOST": url.partition("host=")[2].partition("&")[0],
+        "DBT_POSTGRES_USER": "postgres",
+        "DBT_POSTGRES_DBNAME": "postgres",
+        "DBT_USE_COLORS": "false",
     }
     meltano = str(Path(sys.executable).parent / command[0])
     return call([meltano, *command[1:]], env=environment, cwd=ROOT)

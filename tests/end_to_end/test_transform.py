@@ -13,7 +13,6 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from ruamel.yaml import YAML
 
-from tap_focus.sandbox import Sandbox
 from tests.end_to_end.test_meltano import Meltano
 from tests.helpers.dbt import (
     PROJECT,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tap_focus.sandbox import Sandbox
     from tests.helpers.dbt import Form
 
 TABLES = {
@@ -373,25 +373,30 @@ def duckdb_tables(path: Path) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-LOADER_COLUMNS = {"source_version", "loaded_at", "last_loaded_at", "lag_hours", "next_cursor_id"}
+LOADER_COLUMNS = {
+    *("hours_since_last_load", "lag_hours", "last_loaded_at", "loaded_at"),
+    *("model_version", "next_cursor_id", "source_version"),
+}
+TIMES = {
+    *("ended_at", "first_recorded_at", "first_seen_at", "first_started_at", "last_recorded_at"),
+    *("last_seen_at", "last_started_at", "retain_until", "started_at", "started_at_local"),
+}
 
 
 def comparable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return rows without what differs between loaders, and with one format for times."""
     result = []
     for row in rows:
-        values = {
-            name: value
-            for name, value in row.items()
-            if name not in LOADER_COLUMNS | {"hours_since_last_load", "model_version"}
-        }
-        for name, value in values.items():
-            if isinstance(value, str) and (name.endswith("_at") or name == "retain_until"):
-                values[name] = value.replace(" ", "T").rstrip("0").rstrip(".")
-            elif name == "started_at_local" and value:
+        values = {}
+        for name, value in row.items():
+            if name in LOADER_COLUMNS:
+                continue
+            if name in TIMES and value:
                 values[name] = value.replace(" ", "T").rstrip("0").rstrip(".")
             elif name == "duration_seconds" and value is not None:
                 values[name] = float(value)
+            else:
+                values[name] = value
         result.append(values)
     return sorted(result, key=lambda row: json.dumps(row, sort_keys=True))
 

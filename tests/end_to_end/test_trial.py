@@ -133,7 +133,7 @@ class Trial:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "scripts").mkdir()
-        for name in ("trial.py", "postgres.py"):
+        for name in ("trial.py", "postgres.py", "questions.py", "dashboard.py", "dashboard.html"):
             shutil.copy(ROOT / "scripts" / name, folder / "scripts")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
