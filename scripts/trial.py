@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     if command in {"-h", "--help"}:
         print(__doc__)
         return 0
-    if command not in {"run", "show", "dashboard", "psql", "serve"}:
+    if command not in {*COMMANDS, "psql"}:
         print(__doc__, file=sys.stderr)
         return 2
     for number in STOP_SIGNALS:
@@ -63,11 +63,7 @@ def main(arguments: list[str]) -> int:
         with lock(FOLDER / "lock"), run_postgres(FOLDER / "server") as url:
             if command == "psql":
                 return psql(url, arguments[1:])
-            if command == "serve":
-                return serve(url)
-            if command == "dashboard":
-                return dashboard(url)
-            return run(url) if command == "run" else show(url)
+            return COMMANDS[command](url)
     except (AlreadyRunningError, PostgresError) as error:
         print(f"scripts/trial: {error}", file=sys.stderr)
         return 1
@@ -272,6 +268,9 @@ def bar_characters(connection: Connection) -> dict[str, str]:
     ).fetchall()
     last = len(BAR_CHARACTERS) - 1
     return {name: BAR_CHARACTERS[min(i, last)] for i, (name,) in enumerate(rows)}
+
+
+COMMANDS = {"run": run, "show": show, "dashboard": dashboard, "serve": serve}
 
 
 if __name__ == "__main__":

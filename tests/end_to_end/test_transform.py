@@ -298,7 +298,7 @@ def test_rules_for_personal_data_apply_to_every_column_at_once(
 def test_a_rule_with_a_typo_is_an_error(models: Models, rules: str, error: str) -> None:
     load_recordings(models.url, RAW, [])
 
-    assert error in models.dbt("run", fails=True, FOCUS_PERSONAL_DATA=rules)
+    assert error in models.dbt.fail("run", FOCUS_PERSONAL_DATA=rules)
 
 
 def test_duckdb_gives_the_answers_of_postgres(
@@ -327,8 +327,10 @@ def test_duckdb_reads_files_with_json_text(
 ) -> None:
     recordings[0] |= {"endpoints": None, "tags": None, "analysis": None, "optional": None}
     recordings[0]["legalHolds"] = {"name": "case 12"}
-    nested = ("endpoints", "analysis", "tags", "retentionGroupId", "legalHolds", "dataGroups")
-    nested += ("isPrivateReason", "optional")
+    nested = (
+        *("endpoints", "analysis", "tags", "retentionGroupId", "legalHolds", "dataGroups"),
+        *("isPrivateReason", "optional"),
+    )
     texts = copy.deepcopy(recordings)
     for recording in texts:
         for name in nested:

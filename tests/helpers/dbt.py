@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from tests.helpers.runner import Run
+
     Rows = Iterable[dict[str, Any]]
     Form = Literal["arrays", "jsonb", "text"]
 
@@ -80,17 +82,26 @@ class Dbt:
         )
         self.folder = folder
 
-    def __call__(self, *arguments: str, fails: bool = False, **environment: str) -> str:
-        """Run a command that must succeed, or fail, and return its output."""
-        run = run_command(
+    def __call__(self, *arguments: str, **environment: str) -> str:
+        """Run a command that must succeed, and return its output."""
+        run = self._run(arguments, environment)
+        assert run.exit_code == 0, run.out
+        return run.out
+
+    def fail(self, *arguments: str, **environment: str) -> str:
+        """Run a command that must fail, and return its output."""
+        run = self._run(arguments, environment)
+        assert run.exit_code != 0, run.out
+        return run.out
+
+    def _run(self, arguments: tuple[str, ...], environment: dict[str, str]) -> Run:
+        return run_command(
             str(self.program),
             *arguments,
             folder=self.folder,
             environment={**self.environment, **environment},
             timeout=120 * SLOWNESS,
         )
-        assert (run.exit_code != 0) == fails, run.out
-        return run.out
 
 
 def load_recordings(
@@ -148,9 +159,9 @@ def _upsert(
     url: str, schema: str, name: str, types: dict[str, str], rows: list[dict[str, Any]]
 ) -> None:
     table = Identifier(schema, name)
-    columns = SQL(", ").join(SQL("{} " + types[n]).format(Identifier(n)) for n in types)  # type: ignore[arg-type]
+    columns = SQL(", ").join(SQL("{} " + types[n]).format(Identifier(n)) for n in types)
     names = SQL(", ").join(map(Identifier, types))
-    values = SQL(", ").join(SQL("%({})s::" + types[n]).format(SQL(n)) for n in types)  # type: ignore[arg-type]
+    values = SQL(", ").join(SQL("%({})s::" + types[n]).format(SQL(n)) for n in types)
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(schema)))
         cursor.execute(
