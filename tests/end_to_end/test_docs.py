@@ -24,6 +24,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from tap_focus.sandbox import Sandbox
+from tests.helpers.dbt import connection_settings
 from tests.helpers.markdown import PAGES, Block, read_blocks
 from tests.helpers.runner import BIN, ROOT, clean_environment
 
@@ -65,6 +66,8 @@ def environment(focus: Sandbox, warehouse: str) -> dict[str, str]:
         **clean_environment(),
         **{name: os.environ[name] for name in os.environ if name.upper().startswith(INSTALLERS)},
         **{f"TAP_FOCUS_{name.upper()}": str(value) for name, value in focus.settings.items()},
+        **connection_settings(warehouse),
+        "DBT_USE_COLORS": "false",
         "FOCUS_SANDBOX_LIVE_EVERY": "0",
         "MELTANO_CLI_DISABLE_VERSION_CHECK": "true",
         "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -83,7 +86,7 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
     shutil.copytree(ROOT, copy, ignore=ignored)
     shutil.copy(ROOT / ".env.example", copy)
     (copy / ".venv").symlink_to(BIN.parent)
-    for kind in ("extractors", "loaders"):
+    for kind in ("extractors", "loaders", "utilities"):
         shutil.copytree(
             ROOT / ".meltano" / kind,
             copy / ".meltano" / kind,
