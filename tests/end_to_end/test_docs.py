@@ -24,7 +24,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from tap_focus.sandbox import Sandbox
-from tests.helpers.dbt import connection_settings
+from tests.helpers.dbt import connection_settings, needs_dbt
 from tests.helpers.markdown import PAGES, Block, read_blocks
 from tests.helpers.runner import BIN, ROOT, clean_environment
 
@@ -38,7 +38,9 @@ INSTALLERS = ("HOME", "PIP_", "UV_", "XDG_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PR
 """The variables that pip and uv need: some pages install packages."""
 
 PAGES_WITH_COMMANDS = [
-    page for page in PAGES if any(block.is_command for block in read_blocks(page))
+    pytest.param(page, marks=[needs_dbt] if "dbt-" in page.read_text("utf-8") else [], id=page.stem)
+    for page in PAGES
+    if any(block.is_command for block in read_blocks(page))
 ]
 
 
@@ -109,7 +111,7 @@ def link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-@pytest.mark.parametrize("page", PAGES_WITH_COMMANDS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES_WITH_COMMANDS)
 def test_the_commands_of_a_page_do_what_it_says(
     page: Path, checkout: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from tests.helpers.dbt import (
     connection_settings,
     load_media,
     load_recordings,
+    needs_dbt,
     read_tables,
 )
 from tests.helpers.runner import ROOT, clean_environment, run_command
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from tap_focus.sandbox import Sandbox
     from tests.helpers.dbt import Form
+
+pytestmark = needs_dbt
 
 TABLES = {
     "stg_focus__recordings",

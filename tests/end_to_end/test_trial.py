@@ -250,6 +250,49 @@ def test_show_prints_a_table_and_a_chart(trial: Trial) -> None:
     ]
 
 
+MODELS = """
+    CREATE SCHEMA focus_dev;
+    CREATE TABLE focus_dev.recordings AS
+    SELECT 'phone' AS type, 60.0 AS "durationInSeconds",
+           timestamp '2025-01-31 12:00' AS "startDatetimeUTC";
+    CREATE SCHEMA focus_dev_models;
+    CREATE TABLE focus_dev_models.focus__daily_activity AS
+    SELECT date '2025-01-31' AS activity_date, 'phone' AS channel, 'person-1' AS person_key,
+           'Ann' AS display_name, true AS is_internal, 2 AS recordings_count, 2 AS recorded_count,
+           1 AS external_count, 5400.0 AS duration_seconds;
+    CREATE TABLE focus_dev_models.focus__recordings AS SELECT 9 AS hour_of_day;
+    CREATE TABLE focus_dev_models.focus__retention AS
+    SELECT * FROM (VALUES
+        ('due', timestamp '2025-02-01 09:00'), ('retained', '2025-06-01'), ('held', '2025-01-01')
+    ) AS retention (retention_status, retain_until)
+"""
+
+
+def test_show_answers_questions_and_dashboard_writes_a_page(trial: Trial) -> None:
+    server = trial.folder / ".trial" / "server"
+    server.parent.mkdir()
+    with run_postgres(server) as url, psycopg.connect(url) as connection:
+        connection.execute(MODELS)
+
+    shown, out, _ = trial.run("show")
+    written, path, _ = trial.run("dashboard")
+
+    assert (shown, written) == (0, 0)
+    assert "           1     1.5  Ann" in out
+    assert "  09:00  █ 1" in out
+    assert "1 recordings. The next deletion is on 2025-02-01. Legal holds keep 1 others." in out
+    page = Path(path.split(": ", 1)[1].strip())
+    assert "person-1" in page.read_text("utf-8")
+
+
+def test_dashboard_without_models_says_what_to_do(trial: Trial) -> None:
+    code, out, errors = trial.run("dashboard")
+
+    assert (code, out) == (1, "")
+    assert len(errors) == 1
+    assert errors[0].startswith("The models are missing.")
+
+
 def test_show_without_a_table_says_what_to_do(trial: Trial) -> None:
     code, out, errors = trial.run("show")
 

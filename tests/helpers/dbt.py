@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
+import pytest
 from psycopg.sql import SQL, Identifier
 
 from tests.helpers import SLOWNESS
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     Form = Literal["arrays", "jsonb", "text"]
 
 PROJECT = ROOT / "transform"
+
+needs_dbt = pytest.mark.skipif(
+    sys.version_info >= (3, 14), reason="dbt 1.11 does not run on Python 3.14"
+)
 
 TEXTS = ("type", "transcriptSnippet", "thirdPartyId", "mediaAccessStatus", "nextCursorId")
 TIMES = ("startDatetimeUTC", "endDatetimeUTC", "retainUntil")

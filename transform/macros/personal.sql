@@ -1,7 +1,7 @@
 {#-
     Return a personal column as the setting `personal_data` wants it: `keep`, `drop` (null), `hash`
     (SHA-256 with the salt of the setting `hash_salt`) or `mask` (the first character, then `***`).
-    The setting is a mapping of column names to these words. `default` stands for all others.
+    The setting is a mapping of column names to these words. `default` is the rule of all others.
 -#}
 {% macro personal(name, expression) -%}
     {%- set rules = personal_rules() -%}

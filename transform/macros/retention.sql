@@ -1,4 +1,5 @@
-{#- Return whether retention has deleted a recording in Focus: its time is over, and nothing holds it. -#}
+{#- Return whether retention has deleted a recording in Focus: its time is over, and there is no legal
+    hold. -#}
 {% macro is_deleted_by_retention(retain_until, is_on_legal_hold) -%}
     (coalesce({{ retain_until }} < {{ utc_now() }}, false) and not {{ is_on_legal_hold }})
 {%- endmacro %}
