@@ -37,6 +37,7 @@ pytestmark = needs_dbt
 TABLES = {
     "stg_focus__recordings",
     "stg_focus__participants",
+    "int_focus__people_in_recordings",
     "focus__recordings",
     "focus__participants",
     "focus__people",

@@ -6,13 +6,7 @@ with recordings as (
 
 participants as (
 
-    select
-        person_key,
-        interaction_id,
-        {{ dbt.bool_or('is_originator') }} as is_originator,
-        {{ dbt.bool_or('is_recording_subject') }} as is_recording_subject
-    from {{ ref('focus__participants') }}
-    group by person_key, interaction_id
+    select * from {{ ref('int_focus__people_in_recordings') }}
 
 ),
 

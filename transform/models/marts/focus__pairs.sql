@@ -9,8 +9,7 @@ with recordings as (
 
 participants as (
 
-    select distinct person_key, interaction_id
-    from {{ ref('focus__participants') }}
+    select * from {{ ref('int_focus__people_in_recordings') }}
 
 ),
 

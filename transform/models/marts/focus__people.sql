@@ -1,25 +1,6 @@
-with participants as (
+with people as (
 
-    select * from {{ ref('focus__participants') }}
-
-),
-
--- Once for each recording, also if a person takes part in it with two addresses.
-people_in_recordings as (
-
-    select
-        person_key,
-        interaction_id,
-        max(person_id) as person_id,
-        max(full_name) as full_name,
-        min(display_name) as display_name,
-        {{ dbt.bool_or('is_internal') }} as is_internal,
-        {{ dbt.bool_or('is_originator') }} as is_originator,
-        {{ dbt.bool_or('is_recording_subject') }} as is_recording_subject,
-        max(started_at) as started_at,
-        max(duration_seconds) as duration_seconds
-    from participants
-    group by person_key, interaction_id
+    select * from {{ ref('int_focus__people_in_recordings') }}
 
 ),
 
@@ -27,8 +8,13 @@ addresses as (
 
     select
         person_key,
-        count(distinct coalesce(address_type, '') || ':' || lower(address)) as addresses_count
-    from participants
+        count(address) as addresses_count
+    from (
+        select distinct
+            person_key,
+            coalesce(address_type, '') || ':' || lower(address) as address
+        from {{ ref('focus__participants') }}
+    ) as distinct_addresses
     group by person_key
 
 )
@@ -46,6 +32,6 @@ select
     coalesce(sum(people.duration_seconds), 0) as duration_seconds,
     min(people.started_at) as first_seen_at,
     max(people.started_at) as last_seen_at
-from people_in_recordings as people
+from people
 inner join addresses on people.person_key = addresses.person_key
 group by people.person_key
