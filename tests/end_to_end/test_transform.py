@@ -13,7 +13,6 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from ruamel.yaml import YAML
 
-from tests.end_to_end.test_meltano import Meltano
 from tests.helpers.dbt import (
     PROJECT,
     Dbt,
@@ -23,6 +22,7 @@ from tests.helpers.dbt import (
     needs_dbt,
     read_tables,
 )
+from tests.helpers.meltano import Meltano
 from tests.helpers.runner import ROOT, clean_environment, run_command
 
 if TYPE_CHECKING:
