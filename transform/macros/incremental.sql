@@ -17,7 +17,7 @@
 
 
 {% macro delete_outdated_recordings() -%}
-    {%- if is_incremental() -%}
+    {%- if target.type == 'postgres' and is_incremental() -%}
         {%- set columns = source_columns('recordings') -%}
         delete from {{ this }} as built
         where
@@ -40,7 +40,7 @@
 
 
 {% macro delete_outdated_participants() -%}
-    {%- if is_incremental() -%}
+    {%- if target.type == 'postgres' and is_incremental() -%}
         delete from {{ this }} as built
         where
             built.model_version <> {{ model_version() }}

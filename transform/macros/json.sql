@@ -91,10 +91,24 @@
 {%- endmacro %}
 
 
-{% macro type_json() %}{{ return('jsonb' if target.type == 'postgres' else 'json') }}{% endmacro %}
+{% macro type_json() %}{{ return(adapter.dispatch('type_json', 'focus')()) }}{% endmacro %}
+
+{% macro default__type_json() %}{{ return('json') }}{% endmacro %}
+
+{% macro postgres__type_json() %}{{ return('jsonb') }}{% endmacro %}
+
+
+{#- Return a JSON value as JSON text. -#}
+{% macro json_encode(column) -%}
+    {{ return(adapter.dispatch('json_encode', 'focus')(column)) }}
+{%- endmacro %}
+
+{% macro default__json_encode(column) -%}
+    cast({{ column }} as {{ dbt.type_string() }})
+{%- endmacro %}
 
 
 {#- Return the text after the last dot. -#}
 {% macro last_part(column) -%}
-    regexp_replace({{ column }}, '^.*\.', '')
+    regexp_replace({{ column }}, '^.*[.]', '')
 {%- endmacro %}

@@ -8,7 +8,7 @@
 {#- Return whether a value of any JSON type means a legal hold. Its structure is not documented, so
     everything but null, false, zero and what is empty counts. -#}
 {% macro is_legal_hold(column) -%}
-    coalesce(cast({{ column }} as {{ dbt.type_string() }}) not in ('null', 'false', '0', '""', '[]', '{}'), false)
+    coalesce({{ json_encode(column) }} not in ('null', 'false', '0', '""', '[]', '{}'), false)
 {%- endmacro %}
 
 

@@ -62,15 +62,17 @@
 {%- endmacro %}
 
 
-{#- Return the columns of a loaded table with their types, by name. -#}
+{#- Return the columns of a loaded table by their lowercase names: the name and the type. Without
+    a connection (`--no-introspect`) there is no result, and all columns are assumed. -#}
 {% macro source_columns(stream) %}
-    {%- set types = {} -%}
-    {%- if execute and target.type != 'duckdb' -%}
+    {%- if execute and target.type != 'duckdb' and flags.INTROSPECT -%}
+        {%- set columns = {} -%}
         {%- for column in adapter.get_columns_in_relation(source('focus', stream)) -%}
-            {%- do types.update({column.name: column.dtype | lower}) -%}
+            {%- do columns.update({column.name | lower: [column.name, column.dtype | lower]}) -%}
         {%- endfor -%}
+        {{- return(columns) -}}
     {%- endif -%}
-    {{- return(types) -}}
+    {{- return(none) -}}
 {% endmacro %}
 
 
@@ -79,33 +81,59 @@
     {{ return(adapter.dispatch('source_column', 'focus')(columns, name, type)) }}
 {%- endmacro %}
 
-{% macro postgres__source_column(columns, name, type) -%}
-    {%- set types = {'json': 'jsonb', 'decimal': 'numeric'} -%}
-    {%- set quoted = adapter.quote(name) -%}
-    {%- if name not in columns -%}
-        cast(null as {{ types.get(type, type) }})
-    {%- elif type == 'json' and columns[name] in ('text', 'character varying') -%}
-        nullif(cast({{ quoted }} as jsonb), 'null')
-    {%- elif type == 'json' -%}
-        nullif(to_jsonb({{ quoted }}), 'null')
-    {%- elif type == 'timestamp' and columns[name] == 'timestamp with time zone' -%}
-        {{ quoted }} at time zone 'UTC'
+{% macro default__source_column(columns, name, type) -%}
+    {%- set types = {
+        'text': dbt.type_string(), 'bigint': dbt.type_bigint(), 'decimal': type_decimal(),
+        'boolean': dbt.type_boolean(), 'timestamp': type_time(), 'json': type_json(),
+    } -%}
+    {%- if columns is not none and name | lower not in columns -%}
+        cast(null as {{ types[type] }})
     {%- else -%}
-        cast({{ quoted }} as {{ types.get(type, type) }})
+        {%- set found = (columns or {}).get(name | lower, [name, type]) -%}
+        {%- set column = adapter.quote(found[0]) -%}
+        {%- if type == 'json' -%}
+            {{ loaded_json(column, is_text_type(found[1])) }}
+        {%- elif type == 'timestamp' and found[1] == 'timestamp with time zone' -%}
+            {{ column }} at time zone 'UTC'
+        {%- else -%}
+            cast({{ column }} as {{ types[type] }})
+        {%- endif -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- Return the type of a duration in seconds, of which PostgreSQL keeps all digits. -#}
+{% macro type_decimal() %}{{ return(adapter.dispatch('type_decimal', 'focus')()) }}{% endmacro %}
+
+{% macro default__type_decimal() %}{{ return(dbt.type_numeric()) }}{% endmacro %}
+
+{% macro postgres__type_decimal() %}{{ return('numeric') }}{% endmacro %}
+
+
+{% macro is_text_type(type) -%}
+    {{ return(type in ('text', 'string', 'varchar') or type.startswith('character varying')) }}
+{%- endmacro %}
+
+
+{#- Return a loaded column, which may be text with JSON, as JSON. The JSON value null becomes null. -#}
+{% macro loaded_json(column, is_text) -%}
+    {{ return(adapter.dispatch('loaded_json', 'focus')(column, is_text)) }}
+{%- endmacro %}
+
+{% macro postgres__loaded_json(column, is_text) -%}
+    nullif({{ 'cast(' ~ column ~ ' as jsonb)' if is_text else 'to_jsonb(' ~ column ~ ')' }}, 'null')
+{%- endmacro %}
+
+{#- In files, the value and not its column decides whether it is text with JSON. -#}
+{% macro duckdb__loaded_json(column, is_text) -%}
+    nullif(case when {{ is_text }} then cast({{ column }} ->> '$' as json) else {{ column }} end, 'null')
 {%- endmacro %}
 
 {% macro duckdb__source_column(columns, name, type) -%}
     {%- set types = {'text': 'varchar', 'decimal': 'decimal(28, 9)'} -%}
     {%- if type == 'json' -%}
-        nullif(
-            case
-                when coalesce(has_json_text, json_valid(record ->> '$.{{ name }}'))
-                    then cast(record ->> '$.{{ name }}' as json)
-                else record -> '$.{{ name }}'
-            end,
-            'null'
-        )
+        {%- set is_text = "coalesce(has_json_text, json_valid(record ->> '$." ~ name ~ "'))" -%}
+        {{ loaded_json("(record -> '$." ~ name ~ "')", is_text) }}
     {%- else -%}
         cast(record ->> '$.{{ name }}' as {{ types.get(type, type) }})
     {%- endif -%}

@@ -7,18 +7,51 @@
 {#- Return the time in UTC as of which the models are built, without a time zone. -#}
 {% macro utc_now() %}
     {%- set now = setting('now') -%}
-    {%- if now -%} cast('{{ now }}' as timestamp) {%- else -%} (current_timestamp at time zone 'UTC') {%- endif -%}
+    {%- if now -%} cast('{{ now }}' as {{ type_time() }}) {%- else -%} {{ current_utc_time() }} {%- endif -%}
 {% endmacro %}
+
+
+{#- Return the type of a time without a time zone. -#}
+{% macro type_time() %}{{ return(adapter.dispatch('type_time', 'focus')()) }}{% endmacro %}
+
+{% macro default__type_time() %}{{ return('timestamp') }}{% endmacro %}
+
+
+{% macro current_utc_time() -%}
+    {{ return(adapter.dispatch('current_utc_time', 'focus')()) }}
+{%- endmacro %}
+
+{% macro default__current_utc_time() -%}
+    (current_timestamp at time zone 'UTC')
+{%- endmacro %}
 
 
 {#- Convert a time in UTC to the time zone of the setting `timezone`. -#}
 {% macro to_local(column) -%}
-    (({{ column }} at time zone 'UTC') at time zone '{{ setting('timezone', 'UTC') }}')
+    {{ return(adapter.dispatch('to_local', 'focus')(column, setting('timezone', 'UTC'))) }}
+{%- endmacro %}
+
+{% macro default__to_local(column, timezone) -%}
+    (({{ column }} at time zone 'UTC') at time zone '{{ timezone }}')
+{%- endmacro %}
+
+
+{#- Return the weekday, from 1 (Monday) to 7. -#}
+{% macro weekday(column) -%}
+    {{ return(adapter.dispatch('weekday', 'focus')(column)) }}
+{%- endmacro %}
+
+{% macro default__weekday(column) -%}
+    cast(extract(isodow from {{ column }}) as integer)
 {%- endmacro %}
 
 
 {#- Return the time that is a number of days after another. -#}
 {% macro days_after(column, days) -%}
+    {{ return(adapter.dispatch('days_after', 'focus')(column, days)) }}
+{%- endmacro %}
+
+{% macro default__days_after(column, days) -%}
     ({{ column }} + {{ days }} * interval '1 day')
 {%- endmacro %}
 
@@ -30,9 +63,17 @@
 {#- Return the hours from one time to another, with two decimals. -#}
 {% macro hours_between(first, last) -%}
     cast(
-        round(cast(extract(epoch from ({{ last }} - {{ first }})) / 3600 as numeric), 2)
+        round(cast({{ seconds_between(first, last) }} / 3600.0 as numeric), 2)
         as {{ dbt.type_float() }}
     )
+{%- endmacro %}
+
+{% macro seconds_between(first, last) -%}
+    {{ return(adapter.dispatch('seconds_between', 'focus')(first, last)) }}
+{%- endmacro %}
+
+{% macro default__seconds_between(first, last) -%}
+    extract(epoch from ({{ last }} - {{ first }}))
 {%- endmacro %}
 
 

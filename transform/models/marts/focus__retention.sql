@@ -26,7 +26,7 @@ classified as (
     left join media on recordings.interaction_id = media.interaction_id
         {%- else -%}
         cast(null as boolean) as is_audio_stored,
-        cast(null as timestamp) as audio_locked_until
+        cast(null as {{ type_time() }}) as audio_locked_until
     from recordings
         {%- endif %}
 

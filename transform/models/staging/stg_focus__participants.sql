@@ -13,7 +13,7 @@ with recordings as (
     from {{ ref('base_focus__recordings') }} as base
     inner join {{ ref('stg_focus__recordings') }} as recordings
         on base.interaction_id = recordings.interaction_id
-    {%- if is_incremental() %}
+    {%- if target.type == 'postgres' and is_incremental() %}
     where not exists (
         select 1 from {{ this }} as built
         where built.interaction_id = base.interaction_id
@@ -48,7 +48,7 @@ endpoints as (
 select
     {{ dbt.concat(['cast(interaction_id as ' ~ dbt.type_string() ~ ')', "'-'", 'cast(position as ' ~ dbt.type_string() ~ ')']) }} as participant_id,
     interaction_id,
-    cast(position as integer) as position,
+    cast(position as {{ dbt.type_int() }}) as position,
     person_id,
     {{ personal('full_name', 'full_name') }} as full_name,
     endpoint_id,

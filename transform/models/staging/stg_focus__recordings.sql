@@ -49,7 +49,7 @@ select
     source_version,
     {{ model_version() }} as model_version
 from with_legal_holds
-{% if is_incremental() %}
+{% if target.type == 'postgres' and is_incremental() %}
 where not exists (
     select 1 from {{ this }} as built
     where built.interaction_id = with_legal_holds.interaction_id
