@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tap_focus.errors import InvalidAudioError
 
 HEAD_BYTES = 1024
@@ -10,7 +12,7 @@ HEAD_BYTES = 1024
 MIN_BYTES_PER_SECOND = 5
 """Smallest plausible file for a duration. Even silence in AMR takes 50 bytes a second."""
 
-_MARKUP = (b"<", b"{", b"[")
+_MARKUP = ("<", "{", "[")
 _OTHER_FORMATS = {
     b"%PDF": "a PDF document",
     b"PK\3\4": "a ZIP archive",
@@ -18,25 +20,28 @@ _OTHER_FORMATS = {
     b"\x89PNG": "an image",
     b"GIF8": "an image",
     b"\xff\xd8\xff": "an image",
+    b"\xd0\xcf\x11\xe0": "a document of Office",
 }
+_8_BIT_MARKUP = re.compile(rb"\s*(<[!?A-Za-z]|[{[]\s*\")")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
-def check_content(head: bytes, size: int) -> None:
+def check_content(head: bytes) -> None:
     """Check that a file is not an error page or a document.
 
     Formats of audio are too many for a list, so this recognizes what is not audio.
 
     Args:
         head: the first `HEAD_BYTES` bytes or more, or all if the file is shorter.
-        size: the size of the file in bytes.
 
     Raises:
-        InvalidAudioError: the content is markup, a short text, or another known format.
+        InvalidAudioError: the content is markup, text, or another known format.
     """
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start.startswith(_MARKUP) and _is_text(start):
+    text = _decode(head)
+    start = (text or "").removeprefix("\ufeff").lstrip()
+    if (start.startswith(_MARKUP) and _is_text(start)) or (text is None and _is_8_bit_markup(head)):
         raise InvalidAudioError("The content is HTML, XML or JSON, not audio")
-    if size <= HEAD_BYTES and len(start.split()) > 1 and _is_text(start):
+    if head.isspace() or (len(start.split()) > 1 and _is_text(start)):
         raise InvalidAudioError("The content is text, not audio")
     for signature, name in _OTHER_FORMATS.items():
         if head.startswith(signature):
@@ -55,9 +60,20 @@ def check_size(size: int, duration: float | None) -> None:
         )
 
 
-def _is_text(data: bytes) -> bool:
-    """Return whether data is text in UTF-8 or UTF-16, perhaps cut within a character."""
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
-    text = data.decode(encoding, errors="ignore")
-    is_decoded = len(text.encode(encoding, errors="ignore")) >= len(data) - 3
-    return is_decoded and all(char.isprintable() or char.isspace() for char in text)
+def _decode(data: bytes) -> str | None:
+    """Return data in UTF-8 or UTF-16, perhaps cut within a character, as text; else None."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="ignore")
+    if not (any(data[::2]) and any(data[1::2])):
+        data = data.replace(b"\0", b"")  # UTF-16 of a western language, without a byte order mark
+    text = data.decode(errors="ignore")
+    return text if len(text.encode()) >= len(data) - 3 else None
+
+
+def _is_text(text: str) -> bool:
+    return all(char.isprintable() or char.isspace() for char in text)
+
+
+def _is_8_bit_markup(data: bytes) -> bool:
+    """Return whether data is markup in an encoding such as ISO 8859-1."""
+    return bool(_8_BIT_MARKUP.match(data)) and not _CONTROL.search(data)

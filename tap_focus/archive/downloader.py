@@ -194,7 +194,7 @@ class AudioDownloader:
         transfer = Transfer(self._client, audio.third_party_id, new, self._limits)
         try:
             content_type = self._client.retry_audio(transfer.attempt, max_retries=max_retries)
-            check_content(transfer.head, new.size)
+            check_content(transfer.head)
             check_size(new.size, audio.duration)
             path = _next_path(stem, files, extension_for(content_type))
             if files and files[-1].sha256 == new.sha256:
