@@ -301,6 +301,6 @@ def _content_length(headers: t.Mapping[str, str]) -> int | None:
     if codings == ["chunked"]:
         return None
     length = headers.get("Content-Length", "")
-    if codings == [""] and length.isascii() and length.isdigit():
+    if codings == [""] and re.fullmatch(r"[0-9]{1,18}", length):
         return int(length)
     raise InvalidAudioError("Focus did not announce the length of the audio")

@@ -472,7 +472,7 @@ def test_a_file_that_is_too_small_for_its_duration_is_not_stored(archive: Archiv
 
 @guarantee("complete-audio-files", "reject-invalid-audio")
 @pytest.mark.parametrize(
-    "length", ["abc", "-5", "", "1024003.0", "0x1000", "+10", "1e4", "10, 10", "\u0661"]
+    "length", ["abc", "-5", "", "1024003.0", "0x1000", "+10", "1e4", "10, 10", "\u0661", "9" * 5000]
 )
 def test_a_length_that_proves_nothing_fails(archive: ArchiveRunner, length: str) -> None:
     def announce(handler: Handler, body: bytes) -> None:
