@@ -30,6 +30,10 @@ MIN_JOINED = timedelta(minutes=1)
 time since."""
 
 
+_Count = t.Annotated[int, msgspec.Meta(ge=0)]
+_Time = t.Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class RetryRange(msgspec.Struct, rename="camel", kw_only=True):
     """Consecutive recordings of the feed, some of which have to be requested again.
 
@@ -46,12 +50,17 @@ class RetryRange(msgspec.Struct, rename="camel", kw_only=True):
 
     cursor: str | None
     from_date: str | None = None
-    start: int
-    end: int
-    requested: datetime
-    requested_until: datetime
-    retried: datetime | None = None
+    start: _Count
+    end: _Count
+    requested: _Time
+    requested_until: _Time
+    retried: _Time | None = None
     ids: list[int] | None
+
+    def __post_init__(self) -> None:
+        """Check a range from a bookmark; msgspec raises its ValidationError for it."""
+        if self.start >= self.end:
+            raise ValueError("a range without recordings")
 
 
 class RetrySchedule:
@@ -68,13 +77,13 @@ class RetrySchedule:
     def is_due(self, part: RetryRange, run: datetime) -> bool:
         """Return whether a range has to be requested in a run that started at a time."""
         first, last = part.requested_until, part.retried
-        if last is None:
-            return first < run
+        if last is None or last >= first + self.period:  # the period has been made shorter
+            return (last or first) < run
         return any(last < first + time <= run for time in self._times)
 
-    def is_over(self, since: datetime, now: datetime) -> bool:
+    def is_over(self, since: datetime, now: datetime, *, periods: int = 1) -> bool:
         """Return whether a request at `now` is the last one, after an event at `since`."""
-        return not self.period or now - since >= self.period
+        return not self.period or now - since >= periods * self.period
 
 
 class RetryRanges:

@@ -16,7 +16,15 @@ from tap_focus.archive.naming import Shard, parse_shard
 from tap_focus.archive.refusals import RefusalGuard
 from tap_focus.archive.retries import RetryRange, RetryRanges, RetrySchedule
 from tap_focus.archive.rows import ended_at
-from tap_focus.errors import CursorRejectedError, PaginationError
+from tap_focus.errors import (
+    CursorRejectedError,
+    HTTPStatusError,
+    InvalidRecordingError,
+    InvalidResponseError,
+    PaginationError,
+    ResponseTooLargeError,
+    UnavailableError,
+)
 from tap_focus.streams import schemas
 from tap_focus.streams.base import FeedStream
 from tap_focus.streams.progress import AudioProgress
@@ -32,6 +40,17 @@ if t.TYPE_CHECKING:
     from tap_focus.streams.writer import MessageWriter
 
     Row = dict[str, t.Any]
+
+_OLD_CURSOR_FAILURES = (
+    CursorRejectedError,
+    HTTPStatusError,
+    InvalidRecordingError,
+    InvalidResponseError,
+    PaginationError,
+    ResponseTooLargeError,
+    UnavailableError,
+)
+"""Errors of a page that was requested with an old cursor, after the feed itself was read."""
 
 RETRIES_OF_A_REPETITION = 1
 """Retries of a request that is repeated after an earlier run: the download has failed before."""
@@ -188,12 +207,19 @@ class RecordingMediaStream(FeedStream):
                 self._page_written(None)
                 if not self._ranges.current:
                     return
-        except (CursorRejectedError, PaginationError) as error:
+        except _OLD_CURSOR_FAILURES as error:
+            # Another failure than a rejected cursor may be temporary.
+            grace = 1 if isinstance(error, CursorRejectedError) else 2
+            is_over = self._schedule.is_over(part.requested_until, self._started, periods=grace)
             self.logger.warning(
-                "Cannot request missing audio of %s again: %s", f"{part.requested:%F}", error
+                "Cannot request missing audio of %s again%s: %s",
+                f"{part.requested:%F}",
+                ", and will not try later" if is_over else "",
+                error,
             )
             part.retried, self._ranges.current = self._started, None
-            self._ranges.add(part, self._started)
+            if not is_over:
+                self._ranges.add(part, self._started)
             self._page_written(None)
 
     def _repeat_page(self, part: RetryRange, page: Page) -> Iterator[Row]:

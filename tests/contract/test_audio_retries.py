@@ -262,6 +262,50 @@ def test_an_invalid_entry_of_the_state_is_ignored(archive: ArchiveRunner, entry:
     assert media_bookmark(run)["retries"] == []
 
 
+@guarantee("repeat-missing-audio")
+@pytest.mark.parametrize(
+    "failure", [status(500), status(403), status(410), status(422), respond(b"<html>")]
+)
+def test_a_failure_of_an_old_cursor_does_not_stop_other_repetitions(
+    archive: ArchiveRunner, failure: Fault
+) -> None:
+    def fail_on_first_cursor(handler: Handler, body: bytes) -> None:
+        is_first = handler.received.query.get("cursorId") == page_cursor(1)
+        (failure if is_first else ok)(handler, body)
+
+    with FakeFocus(feed(1, 1, 1, **started(HOUR))) as focus:
+        focus.always["audio"] = answer(call2=status(404), call3=status(404))
+        first = archive(focus)
+        parts = media_bookmark(first)["retries"]
+        assert [part["ids"] for part in parts] == [[2, 3]]
+        one = {**parts[0], "end": 2, "ids": [2]}
+        other = {**parts[0], "start": 2, "cursor": page_cursor(2), "ids": [3]}
+        state = first.state
+        state["bookmarks"]["recording_media"]["retries"] = [one, other]
+        focus.always = {"cursor": fail_on_first_cursor}
+        second = archive(focus, state=state)
+        last = archive(focus, state=later(second.state, 3 * 7 * 24))
+
+    assert second.exit_code == 0, second.log
+    assert second.ids == [3]
+    assert "Cannot request missing audio" in second.log
+    assert [part["ids"] for part in media_bookmark(second)["retries"]] == [[2]]
+    assert "will not try later" in last.log
+    assert media_bookmark(last)["retries"] == []
+
+
+@guarantee("repeat-missing-audio")
+def test_a_shorter_media_retry_days_makes_old_rows_final(archive: ArchiveRunner) -> None:
+    always = {"audio": respond(b"<html>", "audio/mpeg")}
+    with FakeFocus(feed(1), always=always) as focus:
+        first = archive(focus, media_retry_days=30)
+        second = archive(focus, state=later(first.state, 8 * 24), media_retry_days=30)
+        last = archive(focus, state=later(second.state, 1), media_retry_days=7)
+
+    assert last.records[0]["error"].endswith("Not requested again")
+    assert media_bookmark(last)["retries"] == []
+
+
 def test_failed_downloads_in_the_state_of_an_earlier_version_are_requested_once(
     archive: ArchiveRunner,
 ) -> None:

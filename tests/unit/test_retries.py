@@ -23,7 +23,7 @@ def times_requested(schedule: RetrySchedule, step: timedelta, end: timedelta) ->
     part = retry_range(0, 1)
     times = []
     elapsed = timedelta()
-    while elapsed < end:
+    while elapsed < end and not (part.retried and schedule.is_over(NOW, part.retried)):
         elapsed += step
         if schedule.is_due(part, NOW + elapsed):
             times.append(elapsed)
@@ -69,6 +69,24 @@ def test_the_state_is_json_and_is_read_again() -> None:
     state = json.loads(json.dumps(ranges.to_state()))
 
     assert RetryRanges(state).to_state() == state
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"requested": "2025-06-01T00:00:00"},
+        {"retried": "2025-06-01T00:00:00"},
+        {"start": -1},
+        {"start": 5},
+        {"end": 0},
+    ],
+)
+def test_an_impossible_range_is_rejected(changes: dict[str, Any]) -> None:
+    ranges = RetryRanges()
+    ranges.add(retry_range(0, 5), NOW)
+
+    with pytest.raises(msgspec.ValidationError):
+        RetryRanges([{**ranges.to_state()[0], **changes}])
 
 
 @pytest.mark.parametrize("stored", [5, {}, [{}], [None], [{"cursor": 5}]])
