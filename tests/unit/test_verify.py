@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -12,9 +14,6 @@ from tap_focus.archive.verification.cli import main
 from tap_focus.errors import FileUnreadableError, StorageError
 from tests.helpers.assertions import count_words
 from tests.helpers.permissions import permissions_apply
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CONTENT = b"sound" * 1000
 DAY = "2025/05/01"
@@ -498,3 +497,53 @@ def test_an_archive_that_cannot_be_opened_is_reported(tmp_path: Path, media_path
 
     assert result.exit_code == 73
     assert "media_path" in result.stderr
+
+
+def test_a_range_of_days_that_ends_before_it_begins_is_refused(archive: Path) -> None:
+    result = verify(archive, row(1), options=("--from", "2025-12-31", "--to", "2025-01-01"))
+
+    assert result.exit_code == 2
+    assert "--from is after --to" in result.output
+
+
+def test_the_name_of_a_report_may_be_as_long_as_the_disk_allows(
+    archive: Path, tmp_path: Path
+) -> None:
+    longest = tmp_path / ("r" * 250 + ".html")
+    too_long = tmp_path / ("r" * 251 + ".html")
+    result = verify(archive, row(1), options=("--one-way", "--report", str(longest)))
+    refused = verify(archive, row(1), options=("--one-way", "--report", str(too_long)))
+
+    assert result.exit_code == 0, result.output
+    assert longest.exists()
+    assert refused.exit_code == 2
+    assert "--report" in refused.output
+
+
+@pytest.mark.parametrize("module", ["manifest", "result"])
+def test_a_temporary_file_that_cannot_be_created_is_an_error_of_one_line(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    name = {"manifest": "NamedTemporaryFile", "result": "TemporaryFile"}[module]
+    monkeypatch.setattr(f"tap_focus.archive.verification.{module}.{name}", refuse)
+    result = verify(archive, row(1))
+
+    assert result.exit_code == 74
+    assert result.output.startswith("Cannot write a temporary file: ")
+    assert result.output.count("\n") == 1
+
+
+def test_a_disk_that_is_full_of_findings_is_an_error_of_one_line(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Path("/dev/full")
+    monkeypatch.setattr(
+        "tap_focus.archive.verification.result.TemporaryFile", lambda **_: full.open("wb")
+    )
+    result = verify(archive, *(row(1, uri=f"2025/05/01/{n}.mp3") for n in range(1000)))
+
+    assert result.exit_code == 74
+    assert isinstance(result.exception, SystemExit)

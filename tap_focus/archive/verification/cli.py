@@ -6,6 +6,7 @@ import os
 import sqlite3
 import sys
 import typing as t
+from contextlib import contextmanager
 
 import click
 
@@ -20,7 +21,7 @@ from tap_focus.archive.verification.result import About, Result, now
 from tap_focus.errors import OutputError, StorageError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tap_focus.archive.stores.interface import AudioStore
@@ -114,7 +115,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
     temporary database cannot be written, 130 or 143 if a signal stopped the command.
     """  # noqa: D301 - click needs the character that \b is
     check = _check(**options)
-    with Manifest() as rows, Result(check) as result:
+    with _temporary_files(check) as (rows, result):
         console = Console(rows, result, show_all=show_all)
         try:
             with console.stoppable():
@@ -147,12 +148,25 @@ def verify(  # noqa: PLR0913 - one argument for each option
         sys.exit(1 if result.failures else 0)
 
 
+@contextmanager
+def _temporary_files(check: Check) -> Iterator[tuple[Manifest, Result]]:
+    """Return an empty manifest and result, and end the command if they cannot be created."""
+    try:
+        with Manifest() as rows, Result(check) as result:
+            yield rows, result
+    except (OSError, sqlite3.Error) as error:
+        click.echo(f"Cannot write a temporary file: {printable(str(error))}.", err=True)
+        sys.exit(os.EX_IOERR)
+
+
 def _check(  # noqa: PLR0913 - one argument for each option
     *, size_only: bool, attested: bool, sample: float, one_way: bool, first: str, last: str
 ) -> Check:
     """Return what the options request."""
     if size_only and (attested or sample < 1):
         raise click.UsageError("--size-only cannot be used with --attested or --sample")
+    if last and first > last:
+        raise click.UsageError("--from is after --to")
     content: t.Literal["read", "attested", "size"]
     content = "size" if size_only else "attested" if attested else "read"
     return Check(content, sample, one_way, first, last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import typing as t
+from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 
@@ -19,7 +20,9 @@ if t.TYPE_CHECKING:
 
 
 def check_report(path: Path) -> None:
-    """Check that a report can be written later; OSError if its folder does not allow it."""
+    """Check that a report can be written later; OSError if its folder or name do not allow it."""
+    with suppress(FileNotFoundError):
+        path.lstat()  # the name may be too long
     TemporaryFile(dir=path.parent).close()
 
 
@@ -29,7 +32,12 @@ def write_report(path: Path, about: About, result: Result) -> None:
     It gets its name when it is complete. Raises OSError.
     """
     with NamedTemporaryFile(
-        "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}-", delete=False
+        "w",
+        encoding="utf-8",
+        newline="",
+        dir=path.parent,
+        prefix=".tap-focus-report-",
+        delete=False,
     ) as file:
         try:
             WRITERS[path.suffix.lower()](t.cast("t.TextIO", file), about, result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import typing as t
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import version
 from tempfile import TemporaryFile
@@ -119,7 +120,8 @@ class Result:
 
     def __exit__(self, *_: object) -> None:
         """Remove the temporary file."""
-        self._log.close()
+        with suppress(OSError):  # close() flushes, which fails again on a full disk
+            self._log.close()
 
     def add(self, finding: Finding) -> None:
         """Count a finding, and keep it unless it is `ok`."""
