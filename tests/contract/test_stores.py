@@ -309,6 +309,18 @@ def test_the_archive_of_another_account_is_refused(storage: Storage) -> None:
         storage.store().open("2 at http://localhost", has_bookmark=False)
 
 
+def test_the_error_about_another_account_is_one_short_line(storage: Storage) -> None:
+    account = "x\n" + "\x1b[31m" * 1000
+    marker = {"layout": 1, "account": account, "created": "x"}
+    storage.put(MARKER_NAME, json.dumps(marker).encode())
+
+    with pytest.raises(StorageError) as caught:
+        storage.open()
+
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

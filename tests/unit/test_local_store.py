@@ -198,6 +198,24 @@ def test_a_truncated_entry_is_repaired(storage: FolderStorage, length: int) -> N
     ]
 
 
+@pytest.mark.parametrize("length", range(1, len(ENTRY)))
+def test_a_truncated_entry_does_not_lose_the_size(storage: FolderStorage, length: int) -> None:
+    storage.put(PATH, CONTENT)
+    storage.put(f"{DAY}/{CHECKSUM_FILE}", ENTRY[:length].encode())
+
+    for store in (LocalStore(str(storage.folder)), LocalStore(str(storage.folder))):
+        assert [(file.sha256, file.size) for file in store.find(STEM)] == [(SHA256, len(CONTENT))]
+
+
+@pytest.mark.parametrize("size", [-5, 10**30])
+def test_an_impossible_size_of_an_entry_is_ignored(storage: FolderStorage, size: int) -> None:
+    storage.put(PATH, CONTENT)
+    entry = ENTRY.replace(f'"size":{len(CONTENT)}', f'"size":{size}')
+    storage.put(f"{DAY}/{CHECKSUM_FILE}", entry.encode())
+
+    assert storage.open().find(STEM)[0].size == len(CONTENT)
+
+
 def test_zeros_after_a_power_failure_are_removed(storage: FolderStorage) -> None:
     storage.put(PATH, CONTENT)
     storage.put(f"{DAY}/{CHECKSUM_FILE}", bytes(4096))

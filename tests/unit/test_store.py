@@ -24,6 +24,9 @@ def test_supported_urls_are_accepted(url: str) -> None:
         ("adl://x", "adl://"),
         ("S3://bucket/x", "S3://"),
         ("s3:/bucket/x", "s3:"),  # fsspec would store it in a local folder named "s3:"
+        (" s3://bucket/x", "protocol is"),
+        ("'s3://bucket/x'", "protocol is"),
+        ("file://s3://bucket/x", "protocol is"),
         ("data:x", "data:"),
         ("simplecache::s3://bucket/x", "::"),
         ("s3://bucket/x::memory://", "::"),

@@ -32,12 +32,12 @@ if t.TYPE_CHECKING:
 CHECKSUM_FILE = "SHA256SUMS"
 
 _COMMENT = b"# {"
-_ENTRY = re.compile(rb"([0-9a-fA-F]{64}) [ *]([^/]+)\n")
+_ENTRY = re.compile(rb"^([0-9a-fA-F]{64}) [ *]([^/\n]+)\n", re.MULTILINE)
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class _Comment(msgspec.Struct, rename="camel", omit_defaults=True):
-    size: int
+    size: t.Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     content_type: str
     source: str | None = None
     duration: float | None = None
@@ -86,15 +86,18 @@ class ChecksumFile:
                 self._inode = status.st_ino
             file.seek(self._end)
             comment_at = None
+            position = self._end
             for line in file:
                 if not line.endswith(b"\n"):
                     break  # truncated, or still being written
                 if match := _ENTRY.fullmatch(line):
                     name = os.fsdecode(match[2])
                     if parse_file_name(name):
-                        self._positions[name] = self._end if comment_at is None else comment_at
-                comment_at = self._end if line.startswith(_COMMENT) else None
-                self._end += len(line)
+                        self._positions[name] = position if comment_at is None else comment_at
+                comment_at = position if line.startswith(_COMMENT) else None
+                position += len(line)
+            # The entry of a comment may follow later.
+            self._end = position if comment_at is None else comment_at
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -170,13 +173,13 @@ class ChecksumFile:
         )
 
     def _repair(self) -> None:
-        """Complete or remove a last line without a line feed. The caller has the lock."""
+        """Complete or remove a last entry without a line feed. The caller has the lock."""
         size = os.fstat(self._file).st_size
         if size == self._end:
             return
         last = os.pread(self._file, size - self._end, self._end) + b"\n"
-        match = _ENTRY.fullmatch(last)
-        if match and parse_file_name(os.fsdecode(match[2])):
+        match = _ENTRY.search(last)
+        if match and match.end() == len(last) and parse_file_name(os.fsdecode(match[2])):
             os.write(self._file, b"\n")
             self.refresh()
         else:

@@ -209,11 +209,11 @@ def check_media_path(url: str) -> None:
     if "::" in url:
         raise StorageError(OPEN, "URLs chained with :: are not supported")
     protocol = _protocol(url)
-    if protocol not in PACKAGE_EXTRAS:
+    if protocol not in PACKAGE_EXTRAS or "://" in url.removeprefix(protocol):
         # Only a known name is shown: a secret may be in the wrong setting.
         is_known = protocol.rstrip(":/").lower() in known_implementations
         supported = ", ".join(("local folders", *PACKAGE_EXTRAS))
-        name = protocol if is_known else "its protocol"
+        name = protocol if is_known and protocol not in PACKAGE_EXTRAS else "its protocol"
         raise StorageError(OPEN, f"{name} is not supported, only {supported}")
     path = url.removeprefix(protocol)
     if PACKAGE_EXTRAS[protocol] and ("//" in path or path.startswith("/") or not path):

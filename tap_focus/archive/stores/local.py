@@ -195,7 +195,7 @@ class LocalStore(ListedStore):
             checksums = self._local_day(day).checksums
             with checksums.locked():
                 if recorded := checksums.find(name):  # another run was faster
-                    return recorded
+                    return msgspec.structs.replace(recorded, size=recorded.size or size)
                 checksums.append(file)
         return file
 

@@ -19,6 +19,10 @@ LAYOUT = 1
 """Version of the names of folders and files. Another layout needs another version."""
 
 
+MAX_PRINTED_LENGTH = 300
+"""Characters of another account that an error shows. The file may have any content."""
+
+
 class Marker(msgspec.Struct, frozen=True):
     """The content of the marker file.
 
@@ -65,6 +69,7 @@ def check_marker(marker: Marker, account: str) -> None:
     if marker.layout != LAYOUT:
         reason = f"its {MARKER_NAME} has layout {marker.layout}, but this version writes {LAYOUT}"
     elif marker.account != account:
-        reason = f"it is the archive of account {marker.account}, not of {account}"
+        owner = ascii(marker.account)[1:-1][:MAX_PRINTED_LENGTH]
+        reason = f"it is the archive of account {owner}, not of {account}"
     if reason:
         raise StorageError("open media_path", reason)
