@@ -31,7 +31,7 @@ class RefusalGuard:
     """
 
     def __init__(self, count: int = 0) -> None:
-        self.count = count
+        self.count = self._earlier = count
         self.is_open = False
         self._is_decided = False
         self._deferred: list[DownloadResult] = []
@@ -57,7 +57,8 @@ class RefusalGuard:
             self.count += 1
             if not _is_forbidden(result.error):
                 self._deferred.append(result)
-            if self.count >= MAX_REFUSALS:
+            # Refusals of earlier runs may concern single recordings, so others get a chance.
+            if self.count - self._earlier >= MAX_REFUSALS:
                 self._raise()
         if result not in self._deferred:
             yield result
@@ -66,9 +67,10 @@ class RefusalGuard:
         """Decide about downloads at the end of the feed that were fewer than `MAX_REFUSALS`.
 
         Raises:
-            APIError: all were refused, with 401 or a redirect.
+            APIError: all were refused, with 401 or a redirect, or they are `MAX_REFUSALS` together
+                with those of earlier runs.
         """
-        if self._deferred:
+        if self._deferred or (self.is_open and self.count >= MAX_REFUSALS):
             self._raise()
         self._is_decided, self.is_open = True, False
 

@@ -52,6 +52,9 @@ _OLD_CURSOR_FAILURES = (
 )
 """Errors of a page that was requested with an old cursor, after the feed itself was read."""
 
+FINAL = ". Not requested again"
+"""End of the error of a row that is final."""
+
 RETRIES_OF_A_REPETITION = 1
 """Retries of a request that is repeated after an earlier run: the download has failed before."""
 
@@ -100,6 +103,8 @@ class RecordingMediaStream(FeedStream):
             if isinstance(entry, dict) and type(entry.get(KEY)) is int
         ]
         for result in self._download(recordings):
+            if result.error:  # the bookmark has no cursor from which to request it later
+                result.row["error"] += FINAL
             yield self._row(result, self._cursor)
 
     @override
@@ -245,7 +250,7 @@ class RecordingMediaStream(FeedStream):
         if not result.error:
             return False
         if self._is_over(result, requested, now):
-            result.row["error"] += ". Not requested again"
+            result.row["error"] += FINAL
             return False
         return True
 

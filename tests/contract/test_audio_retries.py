@@ -325,6 +325,19 @@ def test_failed_downloads_in_the_state_of_an_earlier_version_are_requested_once(
     assert media_bookmark(run)["failed"] == []
 
 
+def test_a_second_failure_of_a_download_in_the_state_of_an_earlier_version_is_final(
+    archive: ArchiveRunner,
+) -> None:
+    failed = {"interactionId": 7, "thirdPartyId": "call|7"}
+    with FakeFocus(feed(1)) as focus:
+        state = archive(focus).state
+        state["bookmarks"]["recording_media"]["failed"] = [failed]
+        focus.always["audio"] = status(418)
+        run = archive(focus, state=state)
+
+    assert run.records[0]["error"].endswith("Not requested again")
+
+
 @guarantee("stop-on-refused-account")
 @pytest.mark.parametrize("pages", [(25,), (7, 7, 7, 7)])
 def test_a_run_whose_first_downloads_are_all_forbidden_ends_before_the_bookmark_moves(
@@ -372,6 +385,27 @@ def test_forbidden_downloads_of_several_small_runs_end_the_last_one(
     assert exit_codes == [0, 0, 78]
     assert {row["status"] for row in repaired.records} == {"stored"}
     assert media_bookmark(repaired)["refusals"] == 0
+
+
+@guarantee("stop-on-refused-account")
+@pytest.mark.parametrize("pages", [[3], [1, 2]])
+def test_forbidden_recordings_of_earlier_runs_do_not_stop_one_with_a_recording_that_is_not(
+    archive: ArchiveRunner, pages: list[int]
+) -> None:
+    with FakeFocus(feed(19), always={"audio": status(403)}) as focus:
+        first = archive(focus)
+        new = [recording(key) for key in (20, 21, 22)]
+        for number, size in enumerate(pages, start=2):
+            focus.pages[page_cursor(number)] = page(new[:size], page_cursor(number + 1))
+            new = new[size:]
+        last = page_cursor(len(pages) + 2)
+        focus.pages[last] = page([], last)
+        focus.always["audio"] = answer(**{f"call{key}": status(403) for key in range(1, 21)})
+        second = archive(focus, state=first.state)
+
+    assert second.exit_code == 0, second.log
+    statuses = {key: row["status"] for key, row in rows_by_id(second).items()}
+    assert statuses == {20: "not_permitted", 21: "stored", 22: "stored"}
 
 
 @guarantee("isolate-failed-downloads")
