@@ -143,8 +143,9 @@ class AudioDownloader:
 
     def _check_retention(self, recording: Recording) -> None:
         """Check that a file can be locked, before any file of the page is stored."""
-        is_unlimited = retention_of(recording).until is None
-        if self._store.requires_retention_date and is_unlimited:
+        if not self._store.requires_retention_date or retention_of(recording).until:
+            return
+        if not isinstance(requested_audio(recording), NoAudio):
             reason = "a recording has no retainUntil, and the bucket has no default retention"
             raise errors.StorageError("lock files in media_path", reason)
 
@@ -175,6 +176,8 @@ class AudioDownloader:
             reason = f"The stored file is missing. {failure['error']}"
             failure = {"status": "failed", "error": reason}
         files, lock_error = self._prolong(files, retention_of(recording))
+        if self._lock_mode and files and recording.get("retainUntil") and not row["retainUntil"]:
+            lock_error = lock_error or "retainUntil is not a date-time"
         row |= file_columns(self._store, files) | {"lockError": lock_error} | failure
         return DownloadResult(recording, row, is_new, cause)
 

@@ -26,6 +26,10 @@ MAX_DURATION = 7 * 24 * 60 * 60
 """Longest plausible duration of a recording in seconds. A longer one is ignored."""
 
 
+_FIRST = datetime(1, 1, 1, tzinfo=timezone.utc)
+_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+
+
 class RequestedAudio(t.NamedTuple):
     """The audio of a recording.
 
@@ -128,4 +132,10 @@ def _date_time_or_none(value: object) -> str | None:
 
 
 def _in_utc(moment: datetime | None) -> datetime | None:
-    return moment and moment.replace(tzinfo=moment.tzinfo or timezone.utc)
+    """Return a time in UTC, or the first or last one that Python knows."""
+    if moment is None:
+        return None
+    try:
+        return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+    except OverflowError:
+        return _FIRST if moment.year == 1 else _LAST

@@ -58,6 +58,13 @@ def lock_of(server: S3Server, bucket: str) -> tuple[str, str, str | None]:
     )
 
 
+def set_default_retention(server: S3Server, bucket: str) -> None:
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Years": 7}}
+    server.client.put_object_lock_configuration(
+        Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+
+
 @guarantee("lock-files")
 @pytest.mark.parametrize("mode", ["governance", "compliance"])
 def test_a_file_is_locked_until_its_retention_ends(
@@ -112,13 +119,43 @@ def test_a_recording_without_date_ends_the_run_before_the_first_file(
 
 
 @guarantee("lock-files")
+def test_a_recording_without_audio_needs_no_date(archive: ArchiveRunner) -> None:
+    message = recording(1, thirdPartyId=None)
+    denied = recording(2, mediaAccessStatus="Denied", retainUntil=None)
+    with FakeFocus(feed([message, denied, recording(3, retainUntil=UNTIL)])) as focus:
+        run = archive(focus, media_lock="governance")
+
+    statuses = [row["status"] for row in run.records]
+    assert statuses == ["not_found", "not_permitted", "stored"], run.log
+
+
+@guarantee("lock-files")
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59.9999999Z"])
+def test_the_last_date_of_the_calendar_locks_a_file(archive: ArchiveRunner, until: str) -> None:
+    with FakeFocus(feed([recording(1, retainUntil=until)])) as focus:
+        run = archive(focus, media_lock="governance")
+
+    assert run.exit_code == 0, run.log
+    assert run.records[0]["lockedUntil"].startswith("9999-12-31T23:59:59")
+
+
+@guarantee("lock-files")
+def test_a_date_that_cannot_be_read_is_noted(
+    archive: ArchiveRunner, server: S3Server, bucket: str
+) -> None:
+    set_default_retention(server, bucket)
+    with FakeFocus(feed([recording(1, retainUntil="2091-05-01")])) as focus:
+        run = archive(focus, media_lock="governance")
+
+    row = run.records[0]
+    assert (row["status"], row["lockError"]) == ("stored", "retainUntil is not a date-time")
+
+
+@guarantee("lock-files")
 def test_the_default_of_the_bucket_locks_a_recording_without_date(
     archive: ArchiveRunner, server: S3Server, bucket: str
 ) -> None:
-    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Years": 7}}
-    server.client.put_object_lock_configuration(
-        Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
-    )
+    set_default_retention(server, bucket)
     with FakeFocus(feed([recording(1)])) as focus:
         run = archive(focus, media_lock="governance")
 

@@ -207,6 +207,15 @@ def test_an_object_of_another_program_is_read(storage: S3Storage, store: AudioSt
     assert store.recorded_checksum(PATH) is None
 
 
+@pytest.mark.parametrize("checksum", ["unknown", "../x", "A" * 64, "0" * 63])
+def test_metadata_that_is_no_checksum_is_ignored(storage: S3Storage, checksum: str) -> None:
+    storage.client.put_object(
+        Bucket=storage.bucket, Key=f"calls/{PATH}", Body=CONTENT, Metadata={"sha256": checksum}
+    )
+
+    assert [file.sha256 for file in storage.open().find(STEM)] == [SHA256]
+
+
 def test_an_object_is_read_in_full_after_broken_connections(
     storage: S3Storage, store: AudioStore
 ) -> None:

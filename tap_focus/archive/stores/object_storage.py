@@ -269,6 +269,12 @@ def metadata_of(file: StoredFile) -> dict[str, str]:
     }
 
 
+def sha256_of(metadata: dict[str, str]) -> str | None:
+    """Return the SHA-256 that `metadata_of` has recorded. Other tools may write anything."""
+    sha256 = metadata.get("sha256", "")
+    return sha256 if _SHA256.fullmatch(sha256) else None
+
+
 def details_of(metadata: dict[str, str]) -> dict[str, t.Any]:
     """Return the fields of a `StoredFile` that `metadata_of` has recorded."""
     try:
@@ -280,8 +286,7 @@ def details_of(metadata: dict[str, str]) -> dict[str, t.Any]:
 
 def _recorded(info: dict[str, t.Any]) -> tuple[str | None, dict[str, str]]:
     metadata = info.get("metadata") or {}
-    sha256 = metadata.get("sha256", "")
-    return (sha256 if _SHA256.fullmatch(sha256) else None), metadata
+    return sha256_of(metadata), metadata
 
 
 def _protocols(filesystem: t.Any) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from typing_extensions import override
 from tap_focus.archive.naming import content_type_of
 from tap_focus.archive.stores.interface import OPEN, WRITE, StoredFile, error_code, storage_errors
 from tap_focus.archive.stores.marker import MARKER_NAME, Marker, decode_marker, encode_marker
-from tap_focus.archive.stores.object_storage import ObjectStore, details_of, metadata_of
+from tap_focus.archive.stores.object_storage import ObjectStore, details_of, metadata_of, sha256_of
 from tap_focus.errors import LockError, StorageError
 
 if t.TYPE_CHECKING:
@@ -225,7 +225,7 @@ class S3Store(ObjectStore):
         if not head or not head["ContentLength"]:
             return None
         metadata, until = head.get("Metadata", {}), head.get("ObjectLockRetainUntilDate")
-        size, sha256 = head["ContentLength"], _full_sha256(head) or metadata.get("sha256")
+        size, sha256 = head["ContentLength"], _full_sha256(head) or sha256_of(metadata)
         if not sha256:
             size, sha256 = self.checksum(path)
         return StoredFile(
