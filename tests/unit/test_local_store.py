@@ -634,3 +634,33 @@ def test_partial_names_of_a_run_are_recognized(store: LocalStore) -> None:
 
     assert all(partial_file.is_partial(name) for name in partial_names(store.root))
     new.discard()
+
+
+def test_a_read_only_folder_is_read(storage: FolderStorage) -> None:
+    stale = f"{DAY}/.{'a' * 32}.partial"
+    storage.put(PATH, CONTENT)
+    storage.put(stale, b"half")
+    os.utime(storage.folder / stale, (1, 1))
+    store = storage.open()
+    folder = storage.folder / DAY
+    folder.chmod(0o555)
+    try:
+        with permissions_apply():
+            files = store.find(STEM)
+    finally:
+        folder.chmod(0o755)
+
+    assert [file.sha256 for file in files] == [SHA256]
+    assert (storage.folder / stale).exists()
+    assert not (folder / CHECKSUM_FILE).exists()
+
+
+def test_a_link_in_a_loop_concerns_one_recording(storage: FolderStorage) -> None:
+    storage.put(PATH, CONTENT)
+    loop = storage.folder / DAY / "1001.mp3"
+    loop.symlink_to(loop)
+    store = storage.open()
+
+    assert [file.sha256 for file in store.find(STEM)] == [SHA256]
+    with pytest.raises(FileUnreadableError):
+        store.find(f"{DAY}/1001")

@@ -547,3 +547,17 @@ def test_a_disk_that_is_full_of_findings_is_an_error_of_one_line(
 
     assert result.exit_code == 74
     assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("options", [(), ("--size-only",), ("--attested",)])
+def test_a_link_in_a_loop_is_unreadable_and_the_other_files_are_compared(
+    archive: Path, options: tuple[str, ...]
+) -> None:
+    loop = archive / DAY / "1.mp3"
+    loop.unlink()
+    loop.symlink_to(loop)
+    result = verify(archive, row(1), options=(*options, "--one-way"))
+
+    assert result.exit_code == 1
+    assert result.output.startswith(f"unreadable        {DAY}/1.mp3")
+    assert "1 unreadable" in result.output

@@ -20,6 +20,9 @@ if t.TYPE_CHECKING:
 OPEN, READ, WRITE = "open media_path", "read media_path", "write to media_path"
 """Actions in the text of a `StorageError`."""
 
+UNKNOWN_SIZE = -1
+"""Size in a listing of a file that cannot be examined, such as a link to a forbidden folder."""
+
 _PROTOCOLS = {
     None: ("file://", "local://"),
     "s3": ("s3://", "s3a://"),
@@ -183,6 +186,8 @@ class AudioStore(abc.ABC):
     @abc.abstractmethod
     def list_day(self, day: str) -> dict[str, int]:
         """Return the sizes in bytes of a folder's files by name, without the store's own files.
+
+        A size can be `UNKNOWN_SIZE`.
 
         Subfolders that contain something are included. Their name ends with a slash.
         """

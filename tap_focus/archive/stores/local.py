@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 import typing as t
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from tap_focus.archive.stores.checksum_file import CHECKSUM_FILE, ChecksumFile
 from tap_focus.archive.stores.interface import (
     OPEN,
     READ,
+    UNKNOWN_SIZE,
     WRITE,
     FileDetails,
     NewFile,
@@ -147,13 +148,17 @@ class LocalStore(ListedStore):
                     if entry.name in _OMITTED or is_partial(entry.name):
                         continue
                     # Symbolic links are followed: a year may be on another disk.
-                    with suppress(FileNotFoundError):  # removed in the meantime
+                    try:
                         if entry.is_dir():
                             yield f"{entry.name}/", 0
                         elif entry.is_file():
                             yield entry.name, entry.stat().st_size
                         elif entry.is_symlink() and entry.name.isdigit():
                             _check_links(self.root / folder / entry.name)
+                    except FileNotFoundError:  # removed in the meantime
+                        pass
+                    except OSError:
+                        yield entry.name, UNKNOWN_SIZE
 
     @override
     def _load_day(self, day: str) -> Day:
@@ -190,12 +195,22 @@ class LocalStore(ListedStore):
             return None
         size, sha256 = self.checksum(path)
         file = StoredFile(path=path, size=size, sha256=sha256, content_type=content_type_of(path))
-        day, _, name = path.rpartition("/")
-        with storage_errors(WRITE), self._lock:
+        with storage_errors(WRITE):
+            try:
+                return self._record(file)
+            except OSError as error:  # an old year may be read-only
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    raise
+        return file
+
+    def _record(self, file: StoredFile) -> StoredFile:
+        """Add the entry of a file that was found without one."""
+        day, _, name = file.path.rpartition("/")
+        with self._lock:
             checksums = self._local_day(day).checksums
             with checksums.locked():
                 if recorded := checksums.find(name):  # another run was faster
-                    return msgspec.structs.replace(recorded, size=recorded.size or size)
+                    return msgspec.structs.replace(recorded, size=recorded.size or file.size)
                 checksums.append(file)
         return file
 

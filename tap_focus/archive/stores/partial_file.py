@@ -127,7 +127,7 @@ def remove_stale_partials(folder: Path) -> None:
     oldest = time.time() - STALE_PARTIAL_SECONDS
     with storage_errors(WRITE), suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
-            with suppress(FileNotFoundError):  # a concurrent run has removed or renamed it
+            with suppress(OSError):  # a concurrent run has removed it, or the folder is read-only
                 is_own = is_partial(entry.name) and entry.is_file(follow_symlinks=False)
                 if is_own and entry.stat(follow_symlinks=False).st_mtime < oldest:
                     Path(entry.path).unlink()

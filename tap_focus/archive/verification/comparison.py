@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from heapq import merge
 from itertools import groupby
 
+from tap_focus.archive.stores.interface import UNKNOWN_SIZE
 from tap_focus.errors import StorageError
 
 if t.TYPE_CHECKING:
@@ -167,7 +168,7 @@ class Comparison:
                 yield Finding("unreadable", day, reason)
             if not self._check.one_way:
                 for name in sorted(sizes):
-                    yield Finding("unexpected", f"{day}/{name}", size=sizes[name])
+                    yield Finding("unexpected", f"{day}/{name}", size=max(sizes[name], 0))
             yield DayEnd(day)
 
     def _listings(self) -> Iterator[tuple[str, Future[dict[str, int]] | None]]:
@@ -193,7 +194,12 @@ class Comparison:
     ) -> Future[tuple[int, str | None]] | None:
         """Start to read a file whose content is worth comparing."""
         is_candidate = size in {size for size, _ in file.contents} or len(file.contents) > 1
-        if size is None or not is_candidate or self._check.content == "size":
+        if (
+            size is None
+            or size == UNKNOWN_SIZE
+            or not is_candidate
+            or self._check.content == "size"
+        ):
             return None
         if self._check.share < 1 and self._random.random() >= self._check.share:
             return None
@@ -213,6 +219,9 @@ class Comparison:
         file, path, size = item.file, item.path, item.size
         if size is None:
             yield self._gone(file, path)
+            return
+        if size == UNKNOWN_SIZE:
+            yield Finding("unreadable", path, "it cannot be examined")
             return
         yield self._compare(item, size)
         if file.retain_until and file.retain_until <= self._now and not file.has_hold:
