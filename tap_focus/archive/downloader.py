@@ -234,10 +234,11 @@ def _failure(error: Exception) -> Row:
 def _is_outdated(files: Sequence[StoredFile], audio: RequestedAudio) -> bool:
     """Return whether Focus has other or longer audio, by what it stated with the versions."""
     sources = {file.source for file in files}
-    durations = [file.duration for file in files if file.duration]
-    is_other = None not in sources and audio.source not in sources
-    is_longer = bool(durations and audio.duration and audio.duration > max(durations))
-    return is_other or is_longer
+    is_known = None not in sources  # else of an earlier version, or of another tool
+    longest = max(file.duration or 0 for file in files)
+    # A call that had not ended may have had no duration.
+    is_longer = (is_known or longest > 0) and (audio.duration or 0) > longest
+    return is_longer or (is_known and audio.source not in sources)
 
 
 def _next_path(stem: str, files: Sequence[StoredFile], extension: str) -> str:

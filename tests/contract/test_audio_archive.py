@@ -59,9 +59,11 @@ def check_sums(folder: Path) -> int:
     ("first", "second"),
     [
         ({"durationInSeconds": 10}, {"durationInSeconds": 10.5}),
+        ({"durationInSeconds": None}, {"durationInSeconds": 10}),
+        ({"durationInSeconds": 0}, {"durationInSeconds": 10}),
         ({}, {"thirdPartyId": "call|other"}),
     ],
-    ids=["longer", "other audio"],
+    ids=["longer", "no duration at first", "zero at first", "other audio"],
 )
 def test_newer_audio_is_kept_beside_the_first(
     archive: ArchiveRunner, tmp_path: Path, first: dict[str, Any], second: dict[str, Any]
