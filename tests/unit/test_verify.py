@@ -561,3 +561,11 @@ def test_a_link_in_a_loop_is_unreadable_and_the_other_files_are_compared(
     assert result.exit_code == 1
     assert result.output.startswith(f"unreadable        {DAY}/1.mp3")
     assert "1 unreadable" in result.output
+
+
+@pytest.mark.parametrize("until", ["2025-06-01 00:00:00+00", "2025-06-01T00:00:00.5-05"])
+def test_a_date_as_a_database_writes_it_ends_the_retention(archive: Path, until: str) -> None:
+    (archive / DAY / "1.mp3").unlink()
+    result = verify(archive, row(1, retainUntil=until), row(2), row(3))
+
+    assert findings(result) == {f"{DAY}/1.mp3": "expired"}

@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
 _Size = t.Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _MESSAGES = frozenset(("SCHEMA", "STATE", "BATCH", "ACTIVATE_VERSION"))
 _FRACTION = re.compile(r"[0-9](\.[0-9]+)")
+_SHORT_OFFSET = re.compile(r"T[0-9:.]+[+-][0-9]{2}\Z")  # as databases write it
 _NO_HOLD: tuple[t.Any, ...] = (None, "", [], {}, "null", "[]", "{}")
 
 
@@ -106,6 +107,8 @@ def decode_line(line: bytes, *, other_stream: str) -> msgspec.Raw | bytes | None
 def _utc(value: object) -> str | None:
     """Return a date-time in UTC as text that sorts by time, or None if it is invalid."""
     text = value.replace(" ", "T", 1) if isinstance(value, str) else value
+    if isinstance(text, str) and _SHORT_OFFSET.search(text):
+        text += ":00"
     moment = parse_date_time(text)
     if moment is None:
         return None
