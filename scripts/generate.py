@@ -34,7 +34,7 @@ from ruamel.yaml import YAML
 
 from tap_focus.cli import ADVICE, STATUS_ADVICE, Advice
 from tap_focus.errors import HTTPStatusError
-from tap_focus.settings_schema import SCHEMA
+from tap_focus.settings import SCHEMA
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"

@@ -14,11 +14,11 @@ from singer_sdk.plugin_base import PluginBase
 from singer_sdk.singerlib import Catalog, Schema
 from typing_extensions import override
 
-from tap_focus import settings
+from tap_focus import settings_checks
 from tap_focus.api.client import Client, Credentials
 from tap_focus.archive.downloader import AudioDownloader
 from tap_focus.archive.transfer import DownloadLimits
-from tap_focus.settings_schema import SCHEMA
+from tap_focus.settings import SCHEMA
 from tap_focus.streams.batch import validate_batch_config
 from tap_focus.streams.recording_media import RecordingMediaStream
 from tap_focus.streams.recordings import RecordingsStream
@@ -57,7 +57,7 @@ class TapFocus(Tap):
         # none is used.
         config, writer = self.config, self.message_writer
         client = Client(
-            settings.base_url(config),
+            settings_checks.base_url(config),
             Credentials(
                 api_key=config.get("api_key", ""),
                 username=config.get("username", ""),
@@ -84,7 +84,7 @@ class TapFocus(Tap):
                 client=client,
                 writer=writer,
                 downloader=downloader,
-                account=settings.account(config),
+                account=settings_checks.account(config),
             ),
         ]
 
@@ -110,7 +110,7 @@ class TapFocus(Tap):
         # The SDK would search for .env upwards from its own package, and its errors name no
         # variable.
         schema = self._settings_schema()
-        config, errors = settings.from_environment(os.environ, self._env_var_prefix, schema)
+        config, errors = settings_checks.from_environment(os.environ, self._env_var_prefix, schema)
         if errors:
             raise ConfigValidationError("Invalid settings", errors=errors)
         return config
@@ -125,10 +125,10 @@ class TapFocus(Tap):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Normalize and check the settings; the errors contain no secret."""
         schema = self._settings_schema()
-        for line in settings.unknown_settings(self._config, schema):
+        for line in settings_checks.unknown_settings(self._config, schema):
             self.logger.warning("%s", line)
-        self._config = settings.normalize(self._config, schema)
-        errors = settings.validate(self._config, schema, STREAM_NAMES)
+        self._config = settings_checks.normalize(self._config, schema)
+        errors = settings_checks.validate(self._config, schema, STREAM_NAMES)
         batch = self._config.get("batch_config")
         is_reported = any(error.startswith("batch_config") for error in errors)
         if batch is not None and not is_reported and (error := validate_batch_config(batch)):

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 from ruamel.yaml import YAML
 
-from tap_focus.settings_schema import SCHEMA
+from tap_focus.settings import SCHEMA
 from tests.helpers.markdown import PAGES, read_blocks
 from tests.helpers.runner import ROOT
 

@@ -7,27 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_focus import settings, settings_schema
+from tap_focus import settings, settings_checks
 from tap_focus.tap import STREAM_NAMES, TapFocus
 
 ACCOUNT = {"region": "uk", "api_key": "k", "username": "u", "client_id": 9999}
 SCHEMA = TapFocus._settings_schema()
-OWN_SETTINGS = settings_schema.SCHEMA["properties"]
+OWN_SETTINGS = settings.SCHEMA["properties"]
 
 
 def normalized(**changes: Any) -> dict[str, Any]:
-    return settings.normalize({**ACCOUNT, **changes}, SCHEMA)
+    return settings_checks.normalize({**ACCOUNT, **changes}, SCHEMA)
 
 
 def errors(**changes: Any) -> list[str]:
-    return settings.validate(normalized(**changes), SCHEMA, STREAM_NAMES)
+    return settings_checks.validate(normalized(**changes), SCHEMA, STREAM_NAMES)
 
 
 def test_valid_settings_give_no_error_and_get_their_defaults() -> None:
     config = normalized()
     defaults = {name: s["default"] for name, s in SCHEMA["properties"].items() if "default" in s}
 
-    assert settings.validate(config, SCHEMA, STREAM_NAMES) == []
+    assert settings_checks.validate(config, SCHEMA, STREAM_NAMES) == []
     assert config == {**defaults, **ACCOUNT}
     assert (config["page_size"], config["request_timeout"], config["max_retries"]) == (100, 60, 8)
 
@@ -120,12 +120,12 @@ def test_all_invalid_settings_are_named_at_once() -> None:
     )
 )
 def test_no_error_contains_the_value_of_a_setting(config: dict[str, Any]) -> None:
-    normal = settings.normalize(config, SCHEMA)
+    normal = settings_checks.normalize(config, SCHEMA)
     # The names of streams and of their columns in stream_maps are no values.
     maps = normal.get("stream_maps")
     if isinstance(maps, dict) and "canary" in maps:
         del normal["stream_maps"]
-    lines = settings.validate(normal, SCHEMA, STREAM_NAMES)
+    lines = settings_checks.validate(normal, SCHEMA, STREAM_NAMES)
 
     assert "7770777" not in "".join(lines)
     assert [line for line in lines if "canary" in line.partition(":")[2]] == []
@@ -185,13 +185,13 @@ def test_any_other_url_is_rejected_without_showing_it(url: str) -> None:
 def test_api_url_takes_precedence_over_region() -> None:
     url = "https://x.example/api"
 
-    assert settings.base_url({"region": "uk"}) == "https://uk.focus.subphonic.ai/api"
-    assert settings.base_url({"region": "uk", "api_url": url}) == url
+    assert settings_checks.base_url({"region": "uk"}) == "https://uk.focus.subphonic.ai/api"
+    assert settings_checks.base_url({"region": "uk", "api_url": url}) == url
 
 
-@pytest.mark.parametrize("region", settings_schema.REGIONS)
+@pytest.mark.parametrize("region", settings.REGIONS)
 def test_each_region_has_a_valid_url(region: str) -> None:
-    assert errors(region=region, api_url=settings.base_url({"region": region})) == []
+    assert errors(region=region, api_url=settings_checks.base_url({"region": region})) == []
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_each_region_has_a_valid_url(region: str) -> None:
 )
 def test_a_start_date_is_sent_in_utc_and_whole_seconds(text: str, date: str) -> None:
     assert errors(start_date=text) == []
-    assert settings.to_utc(text) == date
+    assert settings_checks.to_utc(text) == date
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_start_date_is_sent_in_utc_and_whole_seconds(text: str, date: str) -> 
 )
 def test_a_text_that_is_no_date_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="must be a date"):
-        settings.to_utc(text)
+        settings_checks.to_utc(text)
 
 
 @pytest.mark.parametrize("shard", ["1/1", "2/3", "64/64"])
@@ -316,7 +316,7 @@ def test_normalizing_changes_no_other_object() -> None:
     batch = {"encoding": {"format": "jsonl"}, "storage": {"root": "x"}}
     config = {**ACCOUNT, "max_retries": "8", "batch_config": batch}
     before = json.dumps(config)
-    result = settings.normalize(config, SCHEMA)
+    result = settings_checks.normalize(config, SCHEMA)
 
     assert json.dumps(config) == before
     assert result["batch_config"]["encoding"] == {"format": "jsonl", "compression": "gzip"}
@@ -332,21 +332,21 @@ def test_an_invalid_batch_config_is_left_to_the_validation(value: Any) -> None:
     [("page_sise", "page_size"), ("start-date", "start_date"), ("apikey", "api_key")],
 )
 def test_an_unknown_setting_is_named_with_the_most_similar_one(name: str, similar: str) -> None:
-    (line,) = settings.unknown_settings([name, *ACCOUNT], SCHEMA)
+    (line,) = settings_checks.unknown_settings([name, *ACCOUNT], SCHEMA)
 
     assert line.startswith(f"{name}: ")
     assert f" {similar}?" in line
 
 
 def test_an_unknown_setting_that_resembles_no_other_is_named_alone() -> None:
-    (line,) = settings.unknown_settings(["zzzzzz"], SCHEMA)
+    (line,) = settings_checks.unknown_settings(["zzzzzz"], SCHEMA)
 
     assert line.startswith("zzzzzz: ")
     assert "?" not in line
 
 
 def test_known_settings_are_not_reported() -> None:
-    assert settings.unknown_settings(SCHEMA["properties"], SCHEMA) == []
+    assert settings_checks.unknown_settings(SCHEMA["properties"], SCHEMA) == []
 
 
 def test_settings_are_read_from_variables_with_the_prefix() -> None:
@@ -359,7 +359,7 @@ def test_settings_are_read_from_variables_with_the_prefix() -> None:
         "TAP_FOCUS_LOGLEVEL": "DEBUG",
         "TAP_FOCUS__INTERNAL": "x",
     }
-    config, found = settings.from_environment(environment, "TAP_FOCUS_", SCHEMA)
+    config, found = settings_checks.from_environment(environment, "TAP_FOCUS_", SCHEMA)
 
     assert found == []
     assert {**config, "new": None} == {
@@ -373,7 +373,7 @@ def test_settings_are_read_from_variables_with_the_prefix() -> None:
 @pytest.mark.parametrize("text", ["canary", "{", "", "[" * 100_000], ids=lambda text: text[:9])
 def test_a_variable_that_must_be_json_is_named_without_its_value(text: str) -> None:
     environment = {"TAP_FOCUS_STREAM_MAPS": text}
-    _, (line,) = settings.from_environment(environment, "TAP_FOCUS_", SCHEMA)
+    _, (line,) = settings_checks.from_environment(environment, "TAP_FOCUS_", SCHEMA)
 
     assert line.startswith("TAP_FOCUS_STREAM_MAPS: ")
     assert "canary" not in line
