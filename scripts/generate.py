@@ -4,7 +4,7 @@
 | ---------------------------- | -------------------------------------------------------- |
 | docs/reference/settings.md   | `tap-focus --about`: the tables between the markers      |
 | docs/reference/streams.md    | `tap-focus --discover`: the tables between the markers   |
-| docs/reference/exit-codes.md | `tap_focus.cli.ADVICE` and the docstrings of the errors  |
+| docs/reference/exit-codes.md | `tap_focus.exit_codes`, and the docstrings of the errors |
 | docs/badges/*.svg            | the metadata of the installed package                    |
 | .env.example                 | `tap-focus --about`                                      |
 | meltano.yml                  | `tap-focus --about`: capabilities and settings           |
@@ -32,8 +32,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tap_focus.cli import ADVICE, STATUS_ADVICE, Advice
-from tap_focus.errors import HTTPStatusError
+from tap_focus.exit_codes import OUTCOMES
 from tap_focus.settings import SCHEMA
 
 ROOT = Path(__file__).parent.parent
@@ -219,23 +218,16 @@ def columns_table(stream: dict[str, Any]) -> str:
 
 def exit_codes_table() -> str:
     """Return the table of the errors that end a run, with their exit codes and advice."""
-    rows: list[tuple[Advice, str, str]] = []
-    for error, advice in ADVICE.items():
+    with_status = {key[0] for key in OUTCOMES if isinstance(key, tuple)}
+    lines = ["| Code | Error | Cause | What to do |", "| --- | --- | --- | --- |"]
+    for key, (exit_code, advice) in sorted(OUTCOMES.items(), key=lambda item: item[1].exit_code):
+        error, status = key if isinstance(key, tuple) else (key, 0)
         cause = one_line((inspect.getdoc(error) or "").partition("\n\n")[0])
         cause = cause.removeprefix("Raised when ")
         cause = cause[:1].upper() + cause[1:]
-        if error is HTTPStatusError:
-            for status, text in STATUS_ADVICE.items():
-                row = (Advice(advice.exit_code, text), error.__name__, f"{cause} Status {status}.")
-                rows.append(row)
-            cause += " Another 4xx status."
-        rows.append((advice, error.__name__, cause))
-    rows.sort(key=lambda row: row[0].exit_code)
-    lines = ["| Code | Error | Cause | What to do |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| {advice.exit_code} | `{name}` | {cause} | {advice.text} |"
-        for advice, name, cause in rows
-    ]
+        if error in with_status:
+            cause += f" Status {status}." if status else " Another 4xx status."
+        lines.append(f"| {exit_code} | `{error.__name__}` | {cause} | {advice} |")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Entry point of the process: input files, logging, exit codes and advice."""
+"""Entry point of the process: input files, logging, and the end of a run."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import json
 import logging
 import os
 import sys
-import traceback
 import typing as t
 from pathlib import Path
 
 import click
 from dotenv import load_dotenv
-from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog
 
-from tap_focus import errors
-from tap_focus.streams.sdk import ConfigInput, mapped_property
+from tap_focus.exit_codes import OUTCOMES, explain
+from tap_focus.streams.sdk import ConfigInput
 from tap_focus.streams.state import validate_state
 from tap_focus.tap import TapFocus
 
@@ -26,83 +25,6 @@ logger = logging.getLogger("tap-focus")
 
 LOG_LEVEL_VARIABLES = ("TAP_FOCUS_LOGLEVEL", "LOGLEVEL")
 LOG_CONFIG_VARIABLE = "SINGER_SDK_LOG_CONFIG"
-
-
-class Advice(t.NamedTuple):
-    """How the process ends after an error: exit code by sysexits.h, and what to do."""
-
-    exit_code: int
-    text: str
-
-
-STATUS_ADVICE = {
-    400: "Check the settings. If they are correct, ask Focus support.",
-    401: "Check api_key, username and client_id against Focus's page Admin → Account → "
-    "Integrations.",
-    403: "Give the service user the right Recording.View, and enable the Cursor synchronization "
-    "API for the account.",
-    404: "Check region or api_url.",
-}
-
-_ADVICE: dict[int, dict[type[Exception], str]] = {
-    1: {
-        ConfigValidationError: "Correct the setting or the state that the message names.",
-        MapExpressionError: "Correct the expression in stream_maps.",
-        StreamMapConfigError: "Correct stream_maps.",
-        ModuleNotFoundError: "Install it next to the tap. With Meltano, add it to the plugin's "
-        "pip_url.",
-    },
-    os.EX_DATAERR: {
-        errors.CursorRejectedError: "State is unchanged. If page_size was changed, restore it. "
-        "Otherwise clear the state and run again, with start_date set to a day before the last "
-        "good run. Recordings that were already loaded are sent again.",
-    },
-    os.EX_CANTCREAT: {
-        errors.StorageError: "Check that it exists and has free space, its credentials and its "
-        "Python packages.",
-        errors.BatchStorageError: "Check that it exists and has free space, and the credentials. "
-        "Temporary files need space.",
-    },
-    os.EX_IOERR: {
-        errors.OutputError: "Check the target's log, or the disk. The next run continues from the "
-        "state.",
-        OSError: "Check that it exists and can be accessed.",
-    },
-    os.EX_TEMPFAIL: {
-        errors.UnavailableError: "State is unchanged. Run again later. If it persists, check the "
-        "network.",
-    },
-    os.EX_PROTOCOL: {
-        errors.InvalidResponseError: "Check that api_url is the API of Focus. Otherwise run again "
-        "later, or ask Focus support.",
-        errors.PaginationError: "Earlier pages have been written and the state saved. Run again "
-        "later, or ask Focus.",
-        errors.InvalidRecordingError: "Earlier pages have been written and the state saved. Ask "
-        "Focus support.",
-        errors.InvalidAudioError: "Ask Focus support.",
-        errors.UnexpectedStatusError: "Check that api_url is the API of Focus. Otherwise ask Focus "
-        "support.",
-    },
-    os.EX_CONFIG: {
-        errors.ResponseTooLargeError: "Set a smaller page_size.",
-        errors.HTTPStatusError: STATUS_ADVICE[400],
-        errors.PlaybackForbiddenError: "Give the service user the right Recording.Play.",
-        errors.RedirectError: "Redirects are not followed, since they could leak credentials. Set "
-        "region or api_url to the address of Focus.",
-        errors.CertificateError: "Check api_url, or set REQUESTS_CA_BUNDLE to your company's CA "
-        "bundle.",
-        errors.CABundleError: "Set it to a readable file of PEM certificates.",
-        errors.ProxyError: "Check HTTPS_PROXY and ALL_PROXY, and the username and password in "
-        "them. A SOCKS proxy needs the Python package PySocks.",
-        errors.ProtocolMismatchError: "Check the scheme and port of api_url.",
-    },
-}
-ADVICE = {
-    kind: Advice(exit_code, text)
-    for exit_code, texts in _ADVICE.items()
-    for kind, text in texts.items()
-}
-"""Exit code and advice by exception class. `docs/reference/exit-codes.md` is generated from it."""
 
 
 def main() -> t.NoReturn:
@@ -125,39 +47,12 @@ def _run() -> int:
     except ConfigValidationError as error:
         for line in error.errors or [str(error)]:
             logger.error("%s", line)  # noqa: TRY400 - no traceback
-        return ADVICE[ConfigValidationError].exit_code
+        return OUTCOMES[ConfigValidationError].exit_code
     except Exception as error:  # noqa: BLE001 - the text of an error may contain personal data
         exit_code, line = explain(error)
         logger.error("%s", line)  # noqa: TRY400 - no traceback
         return exit_code
     return 0
-
-
-def explain(error: Exception) -> tuple[int, str]:
-    """Return the exit code for an error, and what failed, why, and what to do."""
-    cause = error.cause if isinstance(error, errors.LoginFailedError) else error
-    advice = next((ADVICE[kind] for kind in type(cause).__mro__ if kind in ADVICE), None)
-    if isinstance(cause, errors.HTTPStatusError) and cause.status in STATUS_ADVICE:
-        advice = Advice(os.EX_CONFIG, STATUS_ADVICE[cause.status])
-    text = str(error)
-    if isinstance(cause, OSError):
-        # Only these parts: the texts of libraries may contain URLs.
-        parts = (cause.strerror or type(cause).__name__, cause.filename)
-        text = ": ".join(str(part) for part in parts if part)
-    elif isinstance(cause, ModuleNotFoundError):
-        text = f"The Python package {cause.name} is missing"
-    elif isinstance(cause, (MapExpressionError, StreamMapConfigError)):
-        if isinstance(cause, MapExpressionError) and "expression for" not in text:
-            # The SDK's text contains the expression, in which there may be a salt.
-            name = mapped_property(error.__traceback__) or "__filter__"
-            text = f"the expression for {name} is invalid"
-        text = f"stream_maps: {text}"
-    if not advice:
-        return os.EX_SOFTWARE, (
-            f"Unexpected error: {type(error).__name__} in {_location(error)}. Please report it "
-            "with this line and the version."
-        )
-    return advice.exit_code, f"{text.removesuffix('.')}. {advice.text}"
 
 
 def _get_command() -> click.Command:
@@ -259,15 +154,6 @@ def _check_logging() -> None:
     elif not isinstance(logging.getLevelName(os.environ[variables[0]].upper()), int):
         error = f"{variables[0]}: must be one of DEBUG, INFO, WARNING, ERROR or CRITICAL"
         raise ConfigValidationError("Invalid logging", errors=[error])
-
-
-def _location(error: Exception) -> str:
-    """Return the innermost line of this package, and the innermost line of all."""
-    frames = traceback.extract_tb(error.__traceback__)
-    package = str(Path(__file__).parent)
-    own = [frame for frame in frames if frame.filename.startswith(package)]
-    places = [f"{Path(f.filename).name}, line {f.lineno}" for f in [*own[-1:], frames[-1]]]
-    return " and ".join(dict.fromkeys(places))
 
 
 def _end_process(exit_code: int) -> t.NoReturn:

@@ -1,8 +1,9 @@
 """Exceptions of tap-focus.
 
 An exception carries facts: its attributes, and in its text what failed and why. What the operator
-should do, and the exit code of the process, are in `tap_focus.cli.ADVICE`. The class docstrings
-appear in `docs/reference/exit-codes.md`.
+should do, and the exit code of the process, are in the table `tap_focus.exit_codes.OUTCOMES`. A
+class without an entry there, for itself or a base class, ends the run as "Unexpected error" with
+exit code 70. The class docstrings appear in `docs/reference/exit-codes.md`.
 """
 
 from __future__ import annotations
