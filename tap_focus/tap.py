@@ -20,9 +20,9 @@ from tap_focus.archive.downloader import AudioDownloader
 from tap_focus.archive.transfer import DownloadLimits
 from tap_focus.settings import SCHEMA
 from tap_focus.streams.batch import validate_batch_config
+from tap_focus.streams.columns import message_schema
 from tap_focus.streams.recording_media import RecordingMediaStream
 from tap_focus.streams.recordings import RecordingsStream
-from tap_focus.streams.schemas import message_schema
 from tap_focus.streams.selection import unmatched_patterns, unmatched_rules
 from tap_focus.streams.state import validate_state
 from tap_focus.streams.writer import MessageWriter

@@ -18,7 +18,7 @@ from typing_extensions import override
 from tap_focus.api.record_model import KEY
 from tap_focus.errors import BatchStorageError
 from tap_focus.settings_checks import to_utc
-from tap_focus.streams.schemas import is_json_column
+from tap_focus.streams.columns import is_json_column
 from tap_focus.streams.sdk import mapped_property
 from tap_focus.streams.selection import property_paths, to_breadcrumb
 from tap_focus.streams.state import REPLICATION_KEY, CursorStateManager

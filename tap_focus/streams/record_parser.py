@@ -18,6 +18,7 @@ import msgspec
 from tap_focus.api.page import decode_json
 from tap_focus.api.record_model import NET_MAXIMUM, RecordModel
 from tap_focus.api.text import MAX_DEPTH, depth, has_long_integer, is_too_deep
+from tap_focus.streams.columns import ADDITIONAL_FIELDS_NAME, CURSOR_NAME, TAP_FIELDS
 from tap_focus.streams.field_types import field_type, shallow_type
 from tap_focus.streams.json_text import (
     DECODE_ERRORS,
@@ -26,7 +27,6 @@ from tap_focus.streams.json_text import (
     representable,
     split_fields,
 )
-from tap_focus.streams.schemas import ADDITIONAL_FIELDS_NAME, CURSOR_NAME, TAP_FIELDS
 from tap_focus.streams.writer import encode_json
 
 if t.TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""The stream `recording_media`: the manifest of the audio archive."""
+"""The stream `recording_media`: the manifest of the audio archive.
+
+Its columns are listed in `tap_focus.streams.columns`.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from tap_focus.errors import (
     ResponseTooLargeError,
     UnavailableError,
 )
-from tap_focus.streams import schemas
+from tap_focus.streams import columns
 from tap_focus.streams.base import FeedStream
 from tap_focus.streams.progress import AudioProgress
 
@@ -63,7 +66,7 @@ class RecordingMediaStream(FeedStream):
     """One row for each recording of the feed, with the status of its audio file."""
 
     name = "recording_media"
-    schema = schemas.RECORDING_MEDIA
+    schema = columns.RECORDING_MEDIA
     selected_by_default = False
 
     _progress: AudioProgress

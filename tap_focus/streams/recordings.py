@@ -1,4 +1,7 @@
-"""The stream `recordings`: every communication, as Focus sent it."""
+"""The stream `recordings`: every communication, as Focus sent it.
+
+Its columns are listed in `tap_focus.streams.columns`.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from singer_sdk.singerlib.json import serialize_json
 from typing_extensions import override
 
 from tap_focus.api.page import decode_json
-from tap_focus.streams import schemas
+from tap_focus.streams import columns
 from tap_focus.streams.base import FeedStream
+from tap_focus.streams.columns import ADDITIONAL_FIELDS_NAME
 from tap_focus.streams.progress import Progress
 from tap_focus.streams.raw_records import can_write_raw, encode_page
 from tap_focus.streams.record_parser import NewField, RecordParser
-from tap_focus.streams.schemas import ADDITIONAL_FIELDS_NAME
 from tap_focus.streams.selection import nested_exclusions
 from tap_focus.streams.writer import encode_json
 
@@ -36,7 +39,7 @@ class RecordingsStream(FeedStream):
     """One record for each new or updated recording."""
 
     name = "recordings"
-    schema = schemas.RECORDINGS
+    schema = columns.RECORDINGS
 
     @override
     def new_progress(self) -> Progress:
@@ -78,9 +81,9 @@ class RecordingsStream(FeedStream):
         The SDK converts objects and arrays, and would leave `5` a number.
         """
         if self._is_flattened:
-            for name, schema in schemas.RECORDINGS["properties"].items():
+            for name, schema in columns.RECORDINGS["properties"].items():
                 value = row.get(name)
-                if schema["type"] == schemas.ANY["type"] and not isinstance(
+                if schema["type"] == columns.ANY["type"] and not isinstance(
                     value, (str, dict, list, type(None))
                 ):
                     row[name] = serialize_json(value)

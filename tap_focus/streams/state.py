@@ -7,7 +7,7 @@ import typing as t
 from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
-from tap_focus.streams.schemas import CURSOR_NAME
+from tap_focus.streams.columns import CURSOR_NAME
 from tap_focus.streams.sdk import StreamStateManager
 
 REPLICATION_KEY = CURSOR_NAME

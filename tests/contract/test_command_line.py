@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_focus.sandbox import Sandbox
-from tap_focus.streams import schemas
+from tap_focus.streams import columns
 from tests.helpers import timing
 from tests.helpers.assertions import assert_fails, bookmark, cursor_of, without_tap_fields
 
@@ -263,4 +263,4 @@ def test_one_line_of_the_log_sums_up_the_run(tap: TapRunner, sandbox: Sandbox) -
 def test_the_fields_of_the_sandbox_are_a_subset_of_the_schema(sandbox: Sandbox) -> None:
     fields = {name for recording in sandbox.feed() for name in recording}
 
-    assert fields <= schemas.RECORDINGS["properties"].keys()
+    assert fields <= columns.RECORDINGS["properties"].keys()

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_focus.api.page import decode_page
-from tap_focus.streams import schemas
+from tap_focus.streams import columns
 from tap_focus.streams.raw_records import can_write_raw
 from tap_focus.streams.record_parser import RecordParser
 from tap_focus.tap import TapFocus
@@ -29,7 +29,7 @@ JSON = st.recursive(
     max_leaves=12,
 )
 FIELDS = sorted(
-    schemas.RECORDINGS["properties"].keys() - {"interactionId", "additionalFields", "nextCursorId"}
+    columns.RECORDINGS["properties"].keys() - {"interactionId", "additionalFields", "nextCursorId"}
 )
 RECORDING = st.builds(
     lambda key, known, other: {**other, **known, "interactionId": key},

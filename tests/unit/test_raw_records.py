@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from tap_focus.api.page import decode_page
 from tap_focus.api.text import MAX_DEPTH, depth
-from tap_focus.streams import schemas
+from tap_focus.streams import columns
+from tap_focus.streams.columns import TAP_FIELDS
 from tap_focus.streams.raw_records import encode_page
-from tap_focus.streams.schemas import TAP_FIELDS
 from tap_focus.streams.writer import encode_json
 from tap_focus.tap import TapFocus
 
@@ -371,9 +371,9 @@ def test_columns_come_in_the_schemas_order_on_both_paths(name: str, pages: list[
     raw = [loads(line)["record"] for lines in raw_lines(stream, pages) for line in lines]
     sdk = [record for records in sdk_records(stream, pages) for record in records]
     properties = stream.effective_schema["properties"]
-    columns = [column for column in properties if stream.mask["properties", column]]
+    selected = [column for column in properties if stream.mask["properties", column]]
 
-    assert all([*record] == columns for record in [*raw, *sdk])
+    assert all([*record] == selected for record in [*raw, *sdk])
 
 
 @pytest.mark.guarantee("preserve-values")
@@ -454,9 +454,9 @@ def test_only_columns_without_one_simple_type_become_text(
     schema: dict[str, Any], *, is_text: bool
 ) -> None:
     native = {"properties": {"a": {**schema, "description": "A."}}}
-    (column,) = schemas.message_schema(native, json_text=True)["properties"].values()
+    (column,) = columns.message_schema(native, json_text=True)["properties"].values()
 
-    assert schemas.is_json_column(schema) is is_text
+    assert columns.is_json_column(schema) is is_text
     assert column == {**({"type": ["string", "null"]} if is_text else schema), "description": "A."}
 
 
@@ -538,4 +538,4 @@ def test_an_empty_page_gives_no_line() -> None:
 
 
 def test_the_schema_of_the_usual_recording_is_that_of_the_stream() -> None:
-    assert [*FIELDS, *TAP_FIELDS] == [*schemas.RECORDINGS["properties"]]
+    assert [*FIELDS, *TAP_FIELDS] == [*columns.RECORDINGS["properties"]]

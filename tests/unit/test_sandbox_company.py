@@ -12,7 +12,7 @@ from collections import defaultdict
 import pytest
 
 from tap_focus.sandbox.company import Company
-from tap_focus.streams import schemas
+from tap_focus.streams import columns
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +61,7 @@ def test_2000_entries_of_seed_1_are_1897_recordings(entries: Entries) -> None:
 def test_every_field_is_in_the_schema_of_the_stream(entries: Entries) -> None:
     fields = {field for entry in entries for field in entry}
 
-    assert fields <= schemas.RECORDINGS["properties"].keys()
+    assert fields <= columns.RECORDINGS["properties"].keys()
 
 
 def test_every_recording_has_the_same_fields(entries: Entries) -> None:

@@ -24,7 +24,7 @@ from singer_sdk.pagination import JSONPathPaginator
 # This environment has no tap-focus. Only the field definitions are taken from the checkout.
 sys.path.append(str(Path(__file__).parents[3]))
 
-from tap_focus.streams.schemas import RECORDING_FIELDS
+from tap_focus.streams.columns import RECORDING_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Schemas of the streams: every column with its type and description.
+"""The columns of the streams: names, types and descriptions, as JSON schema.
 
 The vendor publishes one sample recording and no data dictionary. The types follow the sample. A
 field that is null in it accepts any JSON value. Objects accept fields that the sample lacks.
