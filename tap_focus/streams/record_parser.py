@@ -76,7 +76,7 @@ class RecordParser:
         schema: Mapping[str, t.Any],
         *,
         selected: Collection[str],
-        masked: Collection[str] = (),
+        mapped: Collection[str] = (),
         exclusions: Mapping[str, Exclusion] | None = None,
         as_text: Collection[str] = (),
     ) -> None:
@@ -85,7 +85,7 @@ class RecordParser:
         Args:
             schema: JSON schema of the stream; its properties are the columns.
             selected: the columns to write.
-            masked: columns that stream maps remove or alter. A value that such a column does not
+            mapped: columns that stream maps remove or alter. A value that such a column does not
                 admit is dropped, since the map would not apply to it in `additionalFields`.
             exclusions: deselected properties within columns.
             as_text: columns that contain JSON text, such as `"[1]"` in place of `[1]`.
@@ -96,7 +96,7 @@ class RecordParser:
         self._noted: set[str] = set()
         self._exclusions = exclusions or {}
         self._known = frozenset(properties)
-        self._hidden = {*masked, *self._exclusions, *(self._known - {*self.columns})}
+        self._hidden = {*mapped, *self._exclusions, *(self._known - {*self.columns})}
         self._types = {name: field_type(schema) for name, schema in properties.items()}
         self._decoders = {name: msgspec.json.Decoder(kind) for name, kind in self._types.items()}
         self._properties = properties

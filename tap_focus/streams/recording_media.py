@@ -17,7 +17,7 @@ from tap_focus.api.record_model import KEY
 from tap_focus.api.text import sanitize_value
 from tap_focus.archive.naming import Shard, parse_shard
 from tap_focus.archive.refusals import RefusalGuard
-from tap_focus.archive.retries import RetryRange, RetryRanges, RetrySchedule
+from tap_focus.archive.retry_ranges import RetryRange, RetryRanges, RetrySchedule
 from tap_focus.archive.rows import ended_at
 from tap_focus.errors import (
     CursorRejectedError,

@@ -105,14 +105,18 @@ class RecordingsStream(FeedStream):
         properties = self.effective_schema["properties"]
         return RecordParser(
             self.effective_schema,
-            selected=[name for name in properties if self.mask["properties", name]],
-            masked=[name for name in properties if self._is_masked(name)],
+            selected=[name for name in properties if self._is_selected(name)],
+            mapped=[name for name in properties if self._is_mapped(name)],
             exclusions=nested_exclusions(self.metadata),
             as_text=self.text_columns,
         )
 
-    def _is_masked(self, column: str) -> bool:
-        """Return whether a stream map removes or alters a column."""
+    def _is_selected(self, column: str) -> bool:
+        """Return whether the catalog selects a column."""
+        return self.mask["properties", column]  # the SDK's name for the selection
+
+    def _is_mapped(self, column: str) -> bool:
+        """Return whether a stream map removes or alters a column, for example to mask it."""
         for pattern, definition in (self.config.get("stream_maps") or {}).items():
             if not isinstance(definition, dict):
                 continue
@@ -125,7 +129,7 @@ class RecordingsStream(FeedStream):
     @cached_property
     def _keeps_additional_fields(self) -> bool:
         """Whether the column `additionalFields` is written."""
-        return ADDITIONAL_FIELDS_NAME in self._parser.columns and not self._is_masked(
+        return ADDITIONAL_FIELDS_NAME in self._parser.columns and not self._is_mapped(
             ADDITIONAL_FIELDS_NAME
         )
 

@@ -278,11 +278,11 @@ def test_an_unpaired_surrogate_in_a_name_changes_no_value() -> None:
     ("value", "options", "reason"),
     [
         ("5", {}, NewField.TYPE),
-        ("5", {"masked": ["a"]}, NewField.HIDDEN),
+        ("5", {"mapped": ["a"]}, NewField.HIDDEN),
         ("5", {"selected": ["interactionId", "additionalFields"]}, NewField.HIDDEN),
         ("5", {"exclusions": {"a": Exclusion(x=None)}}, NewField.HIDDEN),
         ('"x"', {}, None),
-        ('"x"', {"masked": ["a"]}, None),
+        ('"x"', {"mapped": ["a"]}, None),
         ("null", {}, None),
     ],
 )
@@ -302,7 +302,7 @@ def test_a_value_that_its_column_does_not_admit_is_reported_once(
 @pytest.mark.parametrize(
     "options",
     [
-        {"masked": ["a"]},
+        {"mapped": ["a"]},
         {"selected": ["interactionId", "additionalFields"]},
         {"exclusions": {"a": Exclusion(x=None)}},
     ],
@@ -392,7 +392,7 @@ def test_a_field_that_the_catalogs_schema_lacks_is_an_unknown_field(missing: str
         (page_body({**COMPLETE, "a": 5}), {}, False),
         (page_body({**COMPLETE, "a": "9" * 5000}), {}, True),
         (page_body({**COMPLETE, "a": "[" * 100}), {}, True),
-        (page_body(COMPLETE), {"masked": ["a"]}, False),
+        (page_body(COMPLETE), {"mapped": ["a"]}, False),
         (page_body(COMPLETE), {"exclusions": {"a": Exclusion(x=None)}}, False),
         (page_body(COMPLETE), {"selected": [*COMPLETE]}, False),
         (page_body(COMPLETE), {"selected": [*SCHEMA["properties"]][1:]}, False),

@@ -7,7 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from tap_focus.archive.retries import MAX_IDS, MAX_RANGES, RetryRange, RetryRanges, RetrySchedule
+from tap_focus.archive.retry_ranges import (
+    MAX_IDS,
+    MAX_RANGES,
+    RetryRange,
+    RetryRanges,
+    RetrySchedule,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)

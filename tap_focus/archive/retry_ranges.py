@@ -1,4 +1,6 @@
-"""Which parts of the feed contain audio that has to be requested again, and when.
+"""Which parts of the feed contain audio that a later run requests again, and when.
+
+`tap_focus.api.retry` repeats a single request within a run.
 
 Audio can become available after its metadata, and a failure can be temporary. A list of such
 recordings would have no limit, and the bookmark is written after every page. So it contains ranges
