@@ -35,9 +35,15 @@ AUDIO_PATH = "/client/recording.playBackByThirdPartyId"
 MIN_BYTES_PER_SECOND = 64 * 1024
 """Speed that a download must reach once the time of an ordinary request is used up."""
 
-MAX_PAGE_FACTOR = 2
-MIN_PAGE_LIMIT = 1000
-"""A page may hold `MAX_PAGE_FACTOR` times the requested recordings, and always this many."""
+PAGE_SIZE_TOLERANCE = 2
+"""A page may contain this many times the requested recordings.
+
+A page has two more limits: `MAX_BODY_BYTES` in `session.py` is about its bytes, and
+`MAX_RECORDING_BYTES` in `page.py` about the size of one recording.
+"""
+
+ALWAYS_ACCEPTED_RECORDINGS = 1000
+"""A page may contain this many recordings, even if far fewer were requested."""
 
 AUDIO_CONTAINER_TYPES = frozenset(
     {
@@ -130,7 +136,7 @@ class Client:
         def attempt() -> Page:
             with self._open_authenticated("GET", CURSOR_PATH, params=params) as response:
                 page = decode_page(response.read(), number, model)
-            if page.size > max(page_size * MAX_PAGE_FACTOR, MIN_PAGE_LIMIT):
+            if page.size > max(page_size * PAGE_SIZE_TOLERANCE, ALWAYS_ACCEPTED_RECORDINGS):
                 raise ResponseTooLargeError(
                     f"Focus sent {page.size} recordings in one page, though {page_size} were "
                     "requested"

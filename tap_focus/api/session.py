@@ -39,7 +39,11 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BODY_BYTES = 128 * 1024 * 1024
-"""Largest response that is read into memory, decompressed: 128 MiB."""
+"""Largest response that is read into memory, decompressed: 128 MiB.
+
+A page has two more limits: `PAGE_SIZE_TOLERANCE` in `client.py` is about the number of recordings,
+and `MAX_RECORDING_BYTES` in `page.py` about the size of one.
+"""
 
 DEADLINE_FACTOR = 5
 """An attempt may last this many times `request_timeout`, however steadily bytes arrive."""

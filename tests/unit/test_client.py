@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from tap_focus.api import session
 from tap_focus.api.client import (
+    ALWAYS_ACCEPTED_RECORDINGS,
     MIN_BYTES_PER_SECOND,
-    MIN_PAGE_LIMIT,
     AudioResponse,
     Client,
     Credentials,
@@ -153,7 +153,7 @@ def test_a_page_is_requested_by_cursor_or_by_date(
 
 
 def test_a_page_with_far_more_recordings_than_requested_is_rejected(client: Client) -> None:
-    recordings = [{"interactionId": number} for number in range(MIN_PAGE_LIMIT + 1)]
+    recordings = [{"interactionId": number} for number in range(ALWAYS_ACCEPTED_RECORDINGS + 1)]
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, json={"token": "t"})
         focus.get(CURSOR, json={**EMPTY_PAGE, "recordings": recordings})
@@ -161,18 +161,20 @@ def test_a_page_with_far_more_recordings_than_requested_is_rejected(client: Clie
             get_page(client)
         focus.get(CURSOR, json={**EMPTY_PAGE, "recordings": recordings[1:]})
 
-        assert get_page(client).size == MIN_PAGE_LIMIT
+        assert get_page(client).size == ALWAYS_ACCEPTED_RECORDINGS
 
 
 def test_a_page_may_have_twice_the_recordings_that_were_requested(client: Client) -> None:
-    recordings = [{"interactionId": number} for number in range(2 * MIN_PAGE_LIMIT)]
+    recordings = [{"interactionId": number} for number in range(2 * ALWAYS_ACCEPTED_RECORDINGS)]
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, json={"token": "t"})
         focus.get(CURSOR, json={**EMPTY_PAGE, "recordings": recordings})
 
-        assert get_page(client, page_size=MIN_PAGE_LIMIT).size == 2 * MIN_PAGE_LIMIT
+        page = get_page(client, page_size=ALWAYS_ACCEPTED_RECORDINGS)
+
+        assert page.size == 2 * ALWAYS_ACCEPTED_RECORDINGS
         with pytest.raises(ResponseTooLargeError):
-            get_page(client, page_size=MIN_PAGE_LIMIT - 1)
+            get_page(client, page_size=ALWAYS_ACCEPTED_RECORDINGS - 1)
 
 
 @pytest.mark.parametrize("status", [400, 404, 410])
