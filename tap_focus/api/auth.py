@@ -105,15 +105,16 @@ class TokenProvider:
                     raise LoginFailedError(error) from error
             return self._token
 
-    def accept(self) -> None:
-        """Note that Focus accepted a token."""
+    def note_accepted(self) -> None:
+        """Note that Focus accepted a token. A later rejection is then a first one again."""
         self._has_rejection = False
 
-    def discard(self, rejected: Token) -> bool:
+    def forget_rejected(self, rejected: Token) -> bool:
         """Forget a token that Focus rejected, unless another thread has replaced it.
 
         Returns:
-            Whether to try again. Not if the token before was rejected too, and none accepted since.
+            Whether to try again with a new token. False if the token before was rejected, too, and
+            none has been accepted since.
         """
         with self._lock:
             if self._token is rejected:

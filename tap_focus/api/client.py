@@ -119,7 +119,7 @@ class Client:
         Args:
             page_size: recordings to request.
             cursor: continues after an earlier page.
-            from_date: begins at a date, `YYYY-MM-DDTHH:MM:SSZ`; not sent with a cursor.
+            from_date: begins at a date, `YYYY-MM-DDTHH:MM:SSZ`; ignored if there is a cursor.
             model: checks the fields of the recordings; see `Page.matches_model`.
             number: position of the page in this run, for the errors.
 
@@ -135,6 +135,8 @@ class Client:
 
         def attempt() -> Page:
             with self._open_authenticated("GET", CURSOR_PATH, params=params) as response:
+                # Must be inside the context: Session.open turns an InvalidResponseError that is
+                # raised there into a RetryableError.
                 page = decode_page(response.read(), number, model)
             if page.size > max(page_size * PAGE_SIZE_TOLERANCE, ALWAYS_ACCEPTED_RECORDINGS):
                 raise ResponseTooLargeError(
@@ -162,11 +164,11 @@ class Client:
                 see `AudioResponse.offset`.
 
         Raises:
-            InvalidAudioError: the response is no audio, or its length is unknown.
+            InvalidAudioError: the response is no audio, is empty, or has an unknown length.
             RetryableError: a transient failure, also while the chunks are read.
             APIError: any other permanent failure.
         """
-        # Compressed, the announced length would not be that of the file.
+        # Uncompressed, so that Content-Length is the size of the file.
         headers = {"Accept": "audio/*, */*;q=0.5", "Accept-Encoding": "identity"}
         if resume_from:
             headers |= {
@@ -207,13 +209,12 @@ class Client:
             authenticated = {"Authorization": token.header, **(headers or {})}
             try:
                 with self._session.open(method, path, headers=authenticated, **kwargs) as response:
-                    self._tokens.accept()
+                    self._tokens.note_accepted()
                     yield response
                     return
             except HTTPStatusError as error:
-                if error.status != requests.codes.unauthorized or is_last:
-                    raise
-                if not self._tokens.discard(token):
+                is_rejection = error.status == requests.codes.unauthorized
+                if is_last or not (is_rejection and self._tokens.forget_rejected(token)):
                     raise
             token = self._tokens.get()
 
@@ -230,8 +231,8 @@ class AudioResponse:
 
     Attributes:
         content_type: the media type in lower case, without parameters.
-        content_length: the announced size of the content in bytes, or None if it is sent in chunks,
-            whose end is marked.
+        content_length: the announced size of the content in bytes. None if the body has the
+            transfer coding `chunked`, which announces no size but has a last chunk.
         offset: bytes of the file before the content, 0 unless the download is resumed.
     """
 
@@ -239,7 +240,8 @@ class AudioResponse:
         """Check the headers.
 
         Raises:
-            InvalidAudioError: the type is no audio, or the end of the file could not be recognized.
+            InvalidAudioError: the type is no audio, the file is empty, or a connection that is lost
+                before the end of the file could not be recognized.
             InvalidResponseError: the audio is compressed, or it is another range than requested.
         """
         headers = response.headers
@@ -256,7 +258,7 @@ class AudioResponse:
         ):
             raise InvalidAudioError(f"Focus sent {self.content_type or 'no type'!a:.80}, not audio")
         if headers.get("Content-Encoding", "identity").lower() != "identity":
-            # The announced length is that of the compressed body.
+            # Content-Length is the size of the compressed body then, not that of the file.
             raise InvalidResponseError("Focus compressed the audio against the request")
         if self.content_length == 0:
             raise InvalidAudioError("Focus sent an empty file")
@@ -298,7 +300,7 @@ def _is_rest(content_range: str, offset: int) -> bool:
 
 
 def _content_length(headers: t.Mapping[str, str]) -> int | None:
-    """Return the announced length, or None for a chunked body.
+    """Return the announced length in bytes, or None for a chunked body.
 
     Raises:
         InvalidAudioError: neither is stated in the form of RFC 9112, so the end is unknown.

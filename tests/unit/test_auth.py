@@ -202,7 +202,7 @@ def test_many_threads_share_one_login_after_a_rejection() -> None:
 
     def replace() -> None:
         barrier.wait(timeout=10)
-        provider.discard(rejected)
+        provider.forget_rejected(rejected)
         provider.get()
 
     run_in_threads(replace)
@@ -214,8 +214,8 @@ def test_a_second_rejection_in_a_row_is_final() -> None:
     session = FakeSession(token_response)
     provider = make_provider(session)
 
-    assert provider.discard(provider.get())
-    assert not provider.discard(provider.get())
+    assert provider.forget_rejected(provider.get())
+    assert not provider.forget_rejected(provider.get())
     assert len(session.requests) == 2
 
 
@@ -223,9 +223,9 @@ def test_a_rejection_after_an_accepted_request_is_not_final() -> None:
     session = FakeSession(token_response)
     provider = make_provider(session)
     for _ in range(3):
-        assert provider.discard(provider.get())
+        assert provider.forget_rejected(provider.get())
         provider.get()
-        provider.accept()
+        provider.note_accepted()
 
     assert len(session.requests) == 4
 
@@ -234,10 +234,10 @@ def test_a_token_that_was_already_replaced_is_rejected_without_consequences() ->
     session = FakeSession(token_response)
     provider = make_provider(session)
     old = provider.get()
-    provider.discard(old)
+    provider.forget_rejected(old)
     new = provider.get()
 
-    assert provider.discard(old)
+    assert provider.forget_rejected(old)
     assert provider.get() is new
 
 
@@ -266,7 +266,7 @@ def test_the_newer_spelling_of_the_path_is_used_where_the_other_is_missing() -> 
 
     session = FakeSession(respond)
     provider = make_provider(session)
-    provider.discard(provider.get())
+    provider.forget_rejected(provider.get())
     provider.get()
 
     assert [path for _, path, _ in session.requests] == [*LOGIN_PATHS, LOGIN_PATHS[1]]
