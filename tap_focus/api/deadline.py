@@ -33,10 +33,10 @@ _lock = threading.Lock()
 
 
 class Deadline:
-    """Closes the connection that the current thread uses when its time is over.
+    """Closes the connection that the current thread uses when the time limit is exceeded.
 
     Attributes:
-        passed: whether the time is over.
+        passed: whether the time limit is exceeded.
         connection: the connection that sends the request.
         sock: the socket of the response; it outlives a connection that is not kept alive.
     """
@@ -49,11 +49,11 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def extend(self, seconds: float) -> None:
-        """Grant more time, but never more than the original limit from now on."""
+        """Extend the deadline, at most to the original limit counted from now."""
         self._end = min(self._end + seconds, time.monotonic() + self._seconds)
 
     def check(self) -> None:
-        """Shut the socket down if the time is over.
+        """Shut the socket down if the time limit is exceeded.
 
         Called again and again: after the deadline a connection may still be opened.
         """

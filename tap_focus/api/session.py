@@ -96,7 +96,7 @@ class Response:
 
         Raises:
             InvalidResponseError: the body is compressed more than once, or not by gzip.
-            RetryableError: the time is over.
+            RetryableError: the attempt has exceeded its deadline.
         """
         encoding = self.headers.get("Content-Encoding", "identity").strip().lower()
         # Each further layer of compression could multiply the work for a small body.
@@ -126,7 +126,7 @@ class Response:
 
 
 class Session:
-    """Sends requests to one base URL. Safe to use from several threads.
+    """Sends requests to one base URL. Threads may share a session.
 
     Attributes:
         host: host and port of the base URL.
@@ -139,7 +139,8 @@ class Session:
         self._ca_bundle_checked = False
         self.host = urlsplit(self._base_url).netloc
         self._session = _RequestsSession()
-        # Reads the environment once, and never a `.netrc`.
+        # Otherwise requests would read the proxies from the environment for each request, and
+        # take credentials from a `.netrc`.
         self._session.trust_env = False
         self._session.verify = next(filter(None, map(os.environ.get, CA_BUNDLE_VARIABLES)), True)
         # Plain http is for this machine only, and a proxy may be another machine.
@@ -172,7 +173,7 @@ class Session:
                     _check_status(response, request)
                     yield Response(response, deadline)
             except InvalidResponseError as error:
-                # The error page of a proxy, or a truncated body, may be gone on the next attempt.
+                # The cause may be temporary: the error page of a proxy, or a truncated body.
                 raise RetryableError("unexpected response", on_exhausted=error) from error
             except RETRYABLE_EXCEPTIONS as error:
                 if deadline.passed:
@@ -180,7 +181,7 @@ class Session:
                 raise self._translate(error) from error
 
     def _check_ca_bundle(self) -> None:
-        """Load the CA bundle once: a library would report a bad one as a broken connection."""
+        """Load the CA bundle once, since requests reports an invalid one as a failed connection."""
         path = self._session.verify
         if isinstance(path, str) and not self._ca_bundle_checked:
             try:
@@ -193,14 +194,14 @@ class Session:
             self._ca_bundle_checked = True
 
     def _check_proxy(self) -> None:
-        """Check the scheme: libraries report an unknown one as a broken connection, or not."""
+        """Check the proxy's scheme: requests has no clear error for one that is not supported."""
         proxy = select_proxy(self._base_url, self._session.proxies) or ""
         scheme, has_scheme, _ = proxy.partition("://")
         if has_scheme and scheme.lower() not in PROXY_SCHEMES:
             raise ProxyError(_without_credentials(proxy), "its URL is not supported")
 
     def _translate(self, error: Exception) -> Exception:  # noqa: PLR0911 - one for each kind
-        """Return the tap's exception for one of a library, whose text may contain the URL."""
+        """Return the tap's exception for a library's, without its text, which may contain URLs."""
         proxy = _without_credentials(select_proxy(self._base_url, self._session.proxies) or "")
         if isinstance(
             error, (requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL)
@@ -283,7 +284,7 @@ def _without_credentials(url: str) -> str:
 
 
 def _proxy_status(text: str) -> int | None:
-    """Return the status with which a proxy rejected a tunnel; http.client puts it in a text."""
+    """Return the status with which a proxy rejected a tunnel, from the error of http.client."""
     _, found, rest = text.partition("Tunnel connection failed: ")
     return int(rest[:3]) if found and rest[:3].isdecimal() else None
 
