@@ -175,7 +175,7 @@ class AudioDownloader:
         elif files and failure:
             reason = f"The stored file is missing. {failure['error']}"
             failure = {"status": "failed", "error": reason}
-        files, lock_error = self._prolong(files, retention_of(recording))
+        files, lock_error = self._update_locks(files, retention_of(recording))
         if self._lock_mode and files and recording.get("retainUntil") and not row["retainUntil"]:
             lock_error = lock_error or "retainUntil is not a date-time"
         row |= file_columns(self._store, files) | {"lockError": lock_error} | failure
@@ -209,18 +209,18 @@ class AudioDownloader:
         finally:
             new.discard()
 
-    def _prolong(
+    def _update_locks(
         self, files: Sequence[StoredFile], retention: Retention
     ) -> tuple[list[StoredFile], str | None]:
-        """Extend the locks of a recording's files, and return the files and the last failure."""
-        prolonged, failure = [*files], None
+        """Update the locks of a recording's files, and return the files and the last failure."""
+        updated, failure = [*files], None
         for index, file in enumerate(files):
             try:
                 if not file.is_missing:
-                    prolonged[index] = self._store.prolong(file, retention)
+                    updated[index] = self._store.update_lock(file, retention)
             except errors.LockError as error:  # noqa: PERF203 - a recording has few files
                 failure = error.reason
-        return prolonged, failure
+        return updated, failure
 
 
 def _failure(error: Exception) -> Row:

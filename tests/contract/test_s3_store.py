@@ -405,12 +405,12 @@ def test_a_lock_lasts_at_least_as_long_as_the_retention(locked: S3Storage) -> No
 
 
 def test_without_a_lock_mode_nothing_is_locked(locked: S3Storage) -> None:
-    details = DETAILS._replace(retention=Retention(NOW + timedelta(days=1), legal_hold=True))
+    retention = Retention(NOW + timedelta(days=1), legal_hold=True)
     store = locked.open()
-    stored, _ = store_file(store, PATH, CONTENT, details)
+    stored, _ = store_file(store, PATH, CONTENT, DETAILS._replace(retention=retention))
 
     assert (stored.locked_until, stored.has_legal_hold) == (None, False)
-    assert store.prolong(stored, details.retention or Retention(None, legal_hold=True)) == stored
+    assert store.update_lock(stored, retention) == stored
 
 
 def test_a_date_in_the_past_is_not_sent(locked: S3Storage) -> None:
@@ -418,8 +418,8 @@ def test_a_date_in_the_past_is_not_sent(locked: S3Storage) -> None:
     store = open_locked(locked)
     stored, is_new = store_file(store, PATH, CONTENT, details)
 
-    with pytest.raises(LockError, match="passed"):
-        store.prolong(stored, details.retention or Retention(None, legal_hold=True))
+    with pytest.raises(LockError, match="in the past"):
+        store.update_lock(stored, details.retention or Retention(None, legal_hold=True))
 
     assert (is_new, stored.locked_until) == (True, None)
 
@@ -481,7 +481,7 @@ def test_a_later_date_prolongs_a_lock(
 ) -> None:
     store, file = kept
     later = (NOW + timedelta(days=100)).replace(microsecond=0)
-    prolonged = store.prolong(file, Retention(later, legal_hold=False))
+    prolonged = store.update_lock(file, Retention(later, legal_hold=False))
 
     assert prolonged.locked_until == later
     assert head(locked)["ObjectLockRetainUntilDate"] == later
@@ -492,7 +492,7 @@ def test_an_earlier_date_is_refused(locked: S3Storage, kept: tuple[AudioStore, S
     store, file = kept
     earlier = Retention(NOW + timedelta(days=80), legal_hold=True)
     with pytest.raises(LockError, match=r"is locked until .* already"):
-        store.prolong(file, earlier)
+        store.update_lock(file, earlier)
 
     assert head(locked)["ObjectLockRetainUntilDate"] == file.locked_until
     assert head(locked)["ObjectLockLegalHoldStatus"] == "ON"  # a hold does not depend on the date
@@ -503,8 +503,8 @@ def test_a_lock_that_is_as_it_should_be_needs_no_request(
 ) -> None:
     store, file = kept
 
-    assert store.prolong(file, Retention(file.locked_until, legal_hold=False)) == file
-    assert store.prolong(file, Retention(None, legal_hold=False)) == file
+    assert store.update_lock(file, Retention(file.locked_until, legal_hold=False)) == file
+    assert store.update_lock(file, Retention(None, legal_hold=False)) == file
     assert operations(locked.server) == []
 
 
@@ -512,8 +512,8 @@ def test_a_hold_is_set_and_never_removed(
     locked: S3Storage, kept: tuple[AudioStore, StoredFile]
 ) -> None:
     store, file = kept
-    held = store.prolong(file, Retention(None, legal_hold=True))
-    later = store.prolong(held, Retention(None, legal_hold=False))
+    held = store.update_lock(file, Retention(None, legal_hold=True))
+    later = store.update_lock(held, Retention(None, legal_hold=False))
 
     assert held.has_legal_hold
     assert later == held
@@ -527,4 +527,4 @@ def test_a_refusal_by_s3_is_a_lock_error_with_its_code(
     store, file = kept
     locked.server.faults["PUT retention"] = [(403, "AccessDenied")]
     with pytest.raises(LockError, match="AccessDenied"):
-        store.prolong(file, Retention(NOW + timedelta(days=100), legal_hold=False))
+        store.update_lock(file, Retention(NOW + timedelta(days=100), legal_hold=False))

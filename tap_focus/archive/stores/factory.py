@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
+from typing_extensions import assert_never
+
 from tap_focus.archive.stores.interface import OPEN, check_media_path, package_extra
 from tap_focus.archive.stores.local import LocalStore
 from tap_focus.errors import StorageError
@@ -27,12 +29,16 @@ def open_store(url: str, lock_mode: str | None = None) -> AudioStore:
     if lock_mode and extra != "s3":
         raise StorageError(OPEN, "media_lock needs a bucket in S3, such as s3://bucket/folder")
     # Imported when needed: each needs a package that may not be installed, and memory.
-    if extra == "s3":
-        from tap_focus.archive.stores.s3 import S3Store  # noqa: PLC0415
+    match extra:
+        case None:
+            return LocalStore(url)
+        case "s3":
+            from tap_focus.archive.stores.s3 import S3Store  # noqa: PLC0415
 
-        return S3Store(url, lock_mode)
-    if extra:
-        from tap_focus.archive.stores.object_storage import ObjectStore  # noqa: PLC0415
+            return S3Store(url, lock_mode)
+        case "gcs" | "azure":
+            from tap_focus.archive.stores.object_storage import ObjectStore  # noqa: PLC0415
 
-        return ObjectStore(url)
-    return LocalStore(url)
+            return ObjectStore(url)
+        case _:
+            assert_never(extra)  # mypy reports an extra without a store

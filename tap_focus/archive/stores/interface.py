@@ -1,4 +1,4 @@
-"""The store of audio files: what a folder and object storage have in common."""
+"""The interface of a store of audio files, and the protocols of `media_path`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ OPEN, READ, WRITE = "open media_path", "read media_path", "write to media_path"
 UNKNOWN_SIZE = -1
 """Size in a listing of a file that cannot be examined, such as a link to a forbidden folder."""
 
-_PROTOCOLS = {
+Extra = t.Literal["s3", "gcs", "azure"]
+
+_PROTOCOLS: dict[Extra | None, tuple[str, ...]] = {
     None: ("file://", "local://"),
     "s3": ("s3://", "s3a://"),
     "gcs": ("gs://", "gcs://"),
     "azure": ("az://", "abfs://", "abfss://"),
 }
-"""Supported protocols by the package extra that they need.
+"""Supported protocols by the package extra that they need; `factory.py` has a store for each extra.
 
 fsspec knows more protocols, but not all of them write a file atomically.
 """
@@ -113,7 +115,7 @@ class NewFile(abc.ABC):
 
         Returns:
             The file, and whether it is new. If another run has stored a file under this path in the
-            meantime, that file is returned and this one discarded.
+            meantime, that file is returned and this one discarded. An empty file is replaced.
         """
 
     @abc.abstractmethod
@@ -165,10 +167,13 @@ class AudioStore(abc.ABC):
     def flush(self) -> None:
         """Sync all committed files to the disk. Called before the bookmark advances past them."""
 
-    def prolong(self, file: StoredFile, retention: Retention) -> StoredFile:  # noqa: ARG002
-        """Extend the lock of a file, if locks are enabled, and return the file with its lock.
+    def update_lock(self, file: StoredFile, retention: Retention) -> StoredFile:  # noqa: ARG002
+        """Extend the lock of a file and set a legal hold, if locks are enabled.
 
-        A legal hold is set but never removed.
+        A lock is never shortened, and a legal hold is never removed.
+
+        Returns:
+            The file with its lock.
 
         Raises:
             LockError: the store refused, or the file is locked until a later date already.
@@ -232,7 +237,7 @@ def check_media_path(url: str) -> None:
         raise StorageError(OPEN, reason) from None
 
 
-def package_extra(url: str) -> str | None:
+def package_extra(url: str) -> Extra | None:
     """Return the package extra for a valid `media_path`; None for a local folder."""
     return PACKAGE_EXTRAS[_protocol(url)]
 

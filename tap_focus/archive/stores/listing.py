@@ -1,4 +1,4 @@
-"""What folders and object storage share: listings, the search for a recording, the marker file."""
+"""Base class of all stores: finds files by listing folders, and creates the marker file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The store in object storage, by fsspec: Google Cloud Storage and Azure.
+"""The store in object storage, by fsspec. It is the base class of the store in S3, too.
 
-An object appears with its last byte, and only if no object has its name.
+`ObjectStore` itself is for Google Cloud Storage and Azure. A new object is visible once its upload
+is complete. It replaces no other object, except an empty one.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class ObjectStore(ListedStore):
     """Complete objects below a URL such as `gs://bucket/folder`.
 
-    Checksums are recorded in the metadata of objects in Google Cloud Storage. adlfs cannot upload
-    content and metadata in one request, so that files in Azure are read again.
+    In Google Cloud Storage, the metadata of an object contains its checksum. In Azure it does not,
+    because adlfs cannot send content and metadata in one request. To compute the checksum of a
+    file in Azure, the store reads the file.
     """
 
     def __init__(self, url: str) -> None:
@@ -88,42 +90,44 @@ class ObjectStore(ListedStore):
         with storage_errors(f"examine {path} in media_path", one_file=PermissionError):
             return _recorded(self.fs.info(self._full(path)))[0]
 
-    def store(self, path: str, new: NewObject, details: FileDetails) -> tuple[StoredFile, bool]:
+    def store(self, path: str, content: NewObject, details: FileDetails) -> tuple[StoredFile, bool]:
         """Upload a spooled file; see `NewFile.commit`."""
         # Other text can make the signature of the request invalid.
         is_valid = _HEADER.fullmatch(details.content_type)
         file = StoredFile(
             path=path,
-            size=new.size,
-            sha256=new.sha256,
+            size=content.size,
+            sha256=content.sha256,
             content_type=details.content_type if is_valid else content_type_of(path),
             source=details.source,
             duration=details.duration,
         )
         with storage_errors(WRITE):
-            file, is_new = self._upload(file, new, details.retention)
+            file, is_new = self._upload(file, content, details.retention)
         with self._lock:
             self._remember(path)
         return file, is_new
 
     def _upload(
-        self, file: StoredFile, new: NewObject, retention: Retention | None
+        self, file: StoredFile, content: NewObject, retention: Retention | None
     ) -> tuple[StoredFile, bool]:
         """Store an object with its details, unless it exists. Return as `NewFile.commit` does."""
         del retention
-        is_new = self._put(file.path, new, self._upload_options(file))
+        is_new = self._put(file.path, content, self._upload_options(file))
         if not is_new:
             if existing := self._examine(file.path):
                 return existing, False
-            # An empty object counts as missing.
-            self._put(file.path, new, self._upload_options(file), mode="overwrite")
+            # An empty object counts as missing. This upload has no condition, since fsspec has no
+            # option to replace one version of an object. If two runs do this at the same time, the
+            # object of the later one is kept.
+            self._put(file.path, content, self._upload_options(file), mode="overwrite")
         return file, True
 
     def _put(
-        self, path: str, new: NewObject, options: dict[str, t.Any], mode: str = "create"
+        self, path: str, content: NewObject, options: dict[str, t.Any], mode: str = "create"
     ) -> bool:
         try:
-            self.fs.put_file(new.name, self._full(path), mode=mode, **options)
+            self.fs.put_file(content.flushed_path(), self._full(path), mode=mode, **options)
         except FileExistsError:
             return False
         return True
@@ -182,13 +186,13 @@ class ObjectStore(ListedStore):
 
     @override
     def _create_marker(self, marker: Marker) -> None:
-        new = NewObject(self)
+        content = NewObject(self)
         try:
-            new.write(encode_marker(marker))
+            content.write(encode_marker(marker))
             with storage_errors(WRITE):
-                self._put(MARKER_NAME, new, {})
+                self._put(MARKER_NAME, content, {})
         finally:
-            new.discard()
+            content.discard()
 
     def _full(self, path: str) -> str:
         return f"{self.root}/{path}".rstrip("/")
@@ -209,15 +213,13 @@ class NewObject(NewFile):
         """The checksum of what was written, in hex."""
         return self._digest.hexdigest()
 
-    @property
-    def name(self) -> str:
-        """The name of a temporary file with the content."""
+    def flushed_path(self) -> str:
+        """Write all content to the temporary file, and return its path."""
         self._file.flush()
         return self._file.name
 
-    @property
-    def content(self) -> t.BinaryIO:
-        """The content, from its start."""
+    def rewind(self) -> t.BinaryIO:
+        """Return the content as a file, at its start."""
         self._file.seek(0)
         return t.cast("t.BinaryIO", self._file.file)  # aiohttp needs a real file, not a wrapper
 

@@ -81,7 +81,7 @@ class S3Store(ObjectStore):
             return _full_sha256(self._head(path) or {})
 
     @override
-    def prolong(self, file: StoredFile, retention: Retention) -> StoredFile:
+    def update_lock(self, file: StoredFile, retention: Retention) -> StoredFile:
         if not self._lock_mode:
             return file
         action = f"lock {file.path} in media_path"
@@ -95,8 +95,8 @@ class S3Store(ObjectStore):
             return file
         if current and until < current:
             raise LockError(action, f"it is locked until {current:%Y-%m-%dT%H:%M:%SZ} already")
-        if _has_passed(until):
-            raise LockError(action, "retainUntil has passed")
+        if _is_past_or_imminent(until):
+            raise LockError(action, "retainUntil is in the past, or less than a minute ahead")
         retention_of_s3 = {"Mode": self._lock_mode, "RetainUntilDate": until}
         self._lock_request(action, "put_object_retention", file.path, Retention=retention_of_s3)
         return msgspec.structs.replace(file, locked_until=until)
@@ -124,12 +124,12 @@ class S3Store(ObjectStore):
 
     @override
     def _upload(
-        self, file: StoredFile, new: NewObject, retention: Retention | None
+        self, file: StoredFile, content: NewObject, retention: Retention | None
     ) -> tuple[StoredFile, bool]:
         condition: Arguments = {"IfNoneMatch": "*"}
         lock = self._lock_arguments(retention)
         for _ in range(MAX_CONFLICTS):
-            refusal = self._put_object(file, new, {**lock, **condition})
+            refusal = self._put_object(file, content, {**lock, **condition})
             if refusal is None:
                 if self._lock_mode and "ObjectLockMode" not in lock:
                     return self._examine(file.path) or file, True  # the bucket's default applies
@@ -147,7 +147,7 @@ class S3Store(ObjectStore):
                 time.sleep(CONFLICT_WAIT)
         raise StorageError(WRITE, "another run changes the same file again and again")
 
-    def _put_object(self, file: StoredFile, new: NewObject, arguments: Arguments) -> str | None:
+    def _put_object(self, file: StoredFile, content: NewObject, arguments: Arguments) -> str | None:
         """Upload an object. Return the code of the error if the condition is not met."""
         arguments = {
             "Key": self._key(file.path),
@@ -156,12 +156,13 @@ class S3Store(ObjectStore):
             "ChecksumAlgorithm": "SHA256",
             **arguments,
         }
+        body = content.rewind()
         try:
             if file.size <= MAX_PUT_BYTES:
                 checksum = base64.b64encode(bytes.fromhex(file.sha256)).decode()
-                self._call("put_object", Body=new.content, ChecksumSHA256=checksum, **arguments)
+                self._call("put_object", Body=body, ChecksumSHA256=checksum, **arguments)
             else:
-                self._put_parts(file, new.content, arguments)
+                self._put_parts(file, body, arguments)
         except Exception as error:
             if (code := error_code(error)) in (*_EXISTS, *_CONFLICT):
                 return code
@@ -195,7 +196,8 @@ class S3Store(ObjectStore):
         arguments: Arguments = {}
         if self._lock_mode and retention:
             until = _whole_seconds(retention.until)
-            if until and not _has_passed(until):  # the bucket's default, if any, applies then
+            # In any other case S3 applies the default retention of the bucket, if there is one.
+            if until and not _is_past_or_imminent(until):
                 arguments["ObjectLockMode"] = self._lock_mode
                 arguments["ObjectLockRetainUntilDate"] = until
             if retention.legal_hold:
@@ -288,8 +290,11 @@ def _full_sha256(head: Arguments) -> str | None:
     return base64.b64decode(head.get("ChecksumSHA256", "")).hex() or None
 
 
-def _has_passed(moment: datetime) -> bool:
-    """Return whether S3 would refuse a lock until then, since it has passed when S3 receives it."""
+def _is_past_or_imminent(moment: datetime) -> bool:
+    """Return whether a moment is in the past or less than a minute ahead.
+
+    S3 refuses a lock until a moment that is in the past when S3 receives the request.
+    """
     return moment < datetime.now(timezone.utc) + timedelta(minutes=1)
 
 
