@@ -19,6 +19,7 @@ from tap_focus.archive.naming import Shard, parse_shard
 from tap_focus.archive.refusals import RefusalGuard
 from tap_focus.archive.retry_ranges import RetryRange, RetryRanges, RetrySchedule
 from tap_focus.archive.rows import ended_at
+from tap_focus.archive.stores.interface import supports_locks
 from tap_focus.errors import (
     CursorRejectedError,
     HTTPStatusError,
@@ -177,7 +178,7 @@ class RecordingMediaStream(FeedStream):
         error, shard = "", self.state_manager.shard
         if not self.config.get("media_path"):
             error = "media_path: missing. Set it, or deselect the stream recording_media"
-        elif self.config.get("media_lock") and not self.config["media_path"].startswith("s3"):
+        elif self.config.get("media_lock") and not supports_locks(self.config["media_path"]):
             error = "media_lock: files can be locked in S3 only, so media_path must be an s3:// URL"
         elif shard not in {None, str(self._shard)}:
             error = (

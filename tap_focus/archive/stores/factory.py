@@ -6,7 +6,7 @@ import typing as t
 
 from typing_extensions import assert_never
 
-from tap_focus.archive.stores.interface import OPEN, check_media_path, package_extra
+from tap_focus.archive.stores.interface import OPEN, check_media_path, package_extra, supports_locks
 from tap_focus.archive.stores.local import LocalStore
 from tap_focus.errors import StorageError
 
@@ -19,14 +19,15 @@ def open_store(url: str, lock_mode: str | None = None) -> AudioStore:
 
     Args:
         url: the setting `media_path`.
-        lock_mode: `governance` or `compliance`, to lock new files. Only S3 can do this.
+        lock_mode: `governance` or `compliance`, to lock new files; see `supports_locks`.
 
     Raises:
-        StorageError: the protocol is not supported, or its Python package is not installed.
+        StorageError: the protocol is not supported, its Python package is not installed, or the
+            store cannot lock files.
     """
     check_media_path(url)
     extra = package_extra(url)
-    if lock_mode and extra != "s3":
+    if lock_mode and not supports_locks(url):
         raise StorageError(OPEN, "media_lock needs a bucket in S3, such as s3://bucket/folder")
     # Imported when needed: each needs a package that may not be installed, and memory.
     match extra:

@@ -242,6 +242,11 @@ def package_extra(url: str) -> Extra | None:
     return PACKAGE_EXTRAS[_protocol(url)]
 
 
+def supports_locks(url: str) -> bool:
+    """Return whether the store for a `media_path` can lock files, for the setting `media_lock`."""
+    return PACKAGE_EXTRAS.get(_protocol(url)) == "s3"
+
+
 def _protocol(url: str) -> str:
     # This includes `s3:` of `s3:/bucket`, which fsspec takes as a local folder.
     return match.group() if (match := _PROTOCOL.match(url)) else "file://"
