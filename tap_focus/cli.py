@@ -29,10 +29,10 @@ LOG_CONFIG_VARIABLE = "SINGER_SDK_LOG_CONFIG"
 
 def main() -> t.NoReturn:
     """Run the tap and end the process."""
-    # A page creates thousands of objects. With Python's threshold of 700, collections would take
-    # 1.5 of 5.5 µs of CPU for each record.
+    # A page creates thousands of objects. With Python's threshold of 700, garbage collection would
+    # take 1.5 of 5.5 µs of CPU for each record.
     gc.set_threshold(100_000)
-    # Files with audio, or with records in batches, are not for other users of the machine.
+    # Other users of the machine must not read the files with audio or batches of records.
     os.umask(os.umask(0o027) | 0o027)
     _end_process(_run())
 
@@ -56,17 +56,28 @@ def _run() -> int:
 
 
 def _get_command() -> click.Command:
-    """Return the SDK's command with checked input files and a `--test` of the selected streams."""
+    """Return the SDK's command with checked input files and a `--test` of the selected streams.
+
+    Raises:
+        ConfigValidationError: the logging configuration is invalid.
+    """
     try:
-        command: click.Command = TapFocus.cli  # sets up the logging as well
+        command: click.Command = TapFocus.cli  # this attribute also sets up the logging
     except Exception:
         if LOG_CONFIG_VARIABLE not in os.environ:
             raise
         error = f"{LOG_CONFIG_VARIABLE}: must name a logging configuration in YAML"
         raise ConfigValidationError("Invalid logging", errors=[error]) from None
-    # The last line is what Meltano shows of a failed test; this one contains no reason.
+    # Drop the SDK's last line about invalid settings. Meltano shows only the last line of a failed
+    # test, and this one contains no reason.
     logger.addFilter(lambda line: line.msg != "Config validation failed")
-    callbacks = {"config": _read_config, "state": _read_file, "catalog": _read_file, "test": None}
+    callbacks = {
+        "config": _read_config,
+        "state": _read_file,
+        "catalog": _read_file,
+        # Not the SDK's callback, which would test all streams. `_invoke` tests the selected ones.
+        "test": None,
+    }
     for option in command.params:
         if option.name in callbacks:
             option.callback = callbacks[option.name]
@@ -159,8 +170,8 @@ def _check_logging() -> None:
 def _end_process(exit_code: int) -> t.NoReturn:
     """Flush the output and end the process without waiting for daemon threads.
 
-    During a normal exit the interpreter closes standard error while a thread may log, and aborts:
-    `_enter_buffered_busy`.
+    A normal exit would close standard error first. If a thread writes to the log at that moment,
+    Python aborts the process with the fatal error `_enter_buffered_busy`.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:

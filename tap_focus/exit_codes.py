@@ -29,7 +29,9 @@ OUTCOMES: dict[type[Exception] | tuple[type[Exception], int], Outcome] = {
     MapExpressionError: Outcome(1, "Correct the expression in stream_maps."),
     StreamMapConfigError: Outcome(1, "Correct stream_maps."),
     ModuleNotFoundError: Outcome(
-        1, "Install it next to the tap. With Meltano, add it to the plugin's pip_url."
+        1,
+        "Install the package in the tap's environment. With Meltano, add it to the plugin's "
+        "pip_url.",
     ),
     errors.CursorRejectedError: Outcome(
         os.EX_DATAERR,
@@ -39,19 +41,21 @@ OUTCOMES: dict[type[Exception] | tuple[type[Exception], int], Outcome] = {
     ),
     errors.StorageError: Outcome(
         os.EX_CANTCREAT,
-        "Check that it exists and has free space, its credentials and its Python packages.",
+        "Check that media_path exists and has free space, and check its credentials and Python "
+        "packages. Temporary files need space in TMPDIR.",
     ),
     errors.BatchStorageError: Outcome(
         os.EX_CANTCREAT,
-        "Check that it exists and has free space, and the credentials. Temporary files need space.",
+        "Check that storage.root exists and has free space, and check its credentials. Temporary "
+        "files need space in TMPDIR.",
     ),
     errors.OutputError: Outcome(
         os.EX_IOERR, "Check the target's log, or the disk. The next run continues from the state."
     ),
-    OSError: Outcome(os.EX_IOERR, "Check that it exists and can be accessed."),
+    OSError: Outcome(os.EX_IOERR, "Check that the file or folder exists and can be accessed."),
     errors.UnavailableError: Outcome(
         os.EX_TEMPFAIL,
-        "State is unchanged. Run again later. If it persists, check the network.",
+        "State is unchanged. Run again later. If the error persists, check the network.",
     ),
     errors.InvalidResponseError: Outcome(
         os.EX_PROTOCOL,
@@ -96,7 +100,9 @@ OUTCOMES: dict[type[Exception] | tuple[type[Exception], int], Outcome] = {
         os.EX_CONFIG,
         "Check api_url, or set REQUESTS_CA_BUNDLE to your company's CA bundle.",
     ),
-    errors.CABundleError: Outcome(os.EX_CONFIG, "Set it to a readable file of PEM certificates."),
+    errors.CABundleError: Outcome(
+        os.EX_CONFIG, "Set REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE to a readable PEM file."
+    ),
     errors.ProxyError: Outcome(
         os.EX_CONFIG,
         "Check HTTPS_PROXY and ALL_PROXY, and the username and password in them. A SOCKS proxy "
