@@ -5,6 +5,7 @@
 | docs/reference/settings.md   | `tap-focus --about`: the tables between the markers      |
 | docs/reference/streams.md    | `tap-focus --discover`: the tables between the markers   |
 | docs/reference/exit-codes.md | `tap_focus.exit_codes`, and the docstrings of the errors |
+| docs/audio-archive.md        | `FINDINGS` in `verification/comparison.py`               |
 | docs/badges/*.svg            | the metadata of the installed package                    |
 | .env.example                 | `tap-focus --about`                                      |
 | meltano.yml                  | `tap-focus --about`: capabilities and settings           |
@@ -32,10 +33,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from tap_focus.archive.verification.comparison import FINDINGS
 from tap_focus.exit_codes import OUTCOMES
 from tap_focus.settings import SCHEMA
 
 ROOT = Path(__file__).parent.parent
+ARCHIVE_PAGE = ROOT / "docs" / "audio-archive.md"
 REFERENCE = ROOT / "docs" / "reference"
 TESTS = ROOT / "tests"
 
@@ -196,7 +199,7 @@ def meltano_project(about: dict[str, Any]) -> str:
     return to_yaml(content)
 
 
-# Streams, exit codes, badges
+# Streams, exit codes, findings, badges
 
 
 def columns_table(stream: dict[str, Any]) -> str:
@@ -229,6 +232,12 @@ def exit_codes_table() -> str:
             cause += f" Status {status}." if status else " Another 4xx status."
         lines.append(f"| {exit_code} | `{error.__name__}` | {cause} | {advice} |")
     return "\n".join(lines)
+
+
+def findings_table() -> str:
+    """Return the table of the findings of `tap-focus-media verify`."""
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in FINDINGS.items()]
+    return "\n".join(["| Finding | Meaning |", "| --- | --- |", *rows])
 
 
 def badges() -> dict[Path, str]:
@@ -327,6 +336,7 @@ def generated_files() -> dict[Path, str]:
         REFERENCE / "exit-codes.md": fill(
             REFERENCE / "exit-codes.md", {"errors": exit_codes_table()}
         ),
+        ARCHIVE_PAGE: fill(ARCHIVE_PAGE, {"findings": findings_table()}),
         **badges(),
         ROOT / ".env.example": environment_example(about),
         ROOT / "meltano.yml": meltano_project(about),

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from tap_focus.archive.stores.local import LocalStore
 from tap_focus.archive.verification.cli import main
+from tap_focus.archive.verification.comparison import FINDINGS
 from tap_focus.errors import FileUnreadableError, StorageError
 from tests.helpers.assertions import count_words
 from tests.helpers.permissions import permissions_apply
@@ -74,6 +75,14 @@ def test_a_complete_archive_is_ok(archive: Path) -> None:
         "3 ok, 0 missing, 0 lost, 0 size-mismatch, 0 checksum-mismatch, 0 conflict, 0 unexpected, "
         "0 unreadable, 0 unattested; 0 expired, 0 past-retention; 1 without a file\n"
     )
+
+
+def test_the_help_explains_each_finding() -> None:
+    lines = CliRunner().invoke(main, ["verify", "--help"]).stdout.splitlines()
+
+    for name, meaning in FINDINGS.items():
+        assert any(line.split(None, 1)[:1] == [name] for line in lines)
+        assert meaning in " ".join(" ".join(lines).split())
 
 
 def test_each_fault_has_its_finding(archive: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import textwrap
 import typing as t
 from contextlib import contextmanager
 
 import click
 
 from tap_focus.archive.stores.factory import open_store
-from tap_focus.archive.verification.comparison import Check, Comparison, DayEnd
+from tap_focus.archive.verification.comparison import FINDINGS, Check, Comparison, DayEnd
 from tap_focus.archive.verification.console import Console
 from tap_focus.archive.verification.manifest import InvalidManifestError, Manifest
 from tap_focus.archive.verification.options import parse_day, parse_reports, parse_share
@@ -27,12 +28,44 @@ if t.TYPE_CHECKING:
     from tap_focus.archive.stores.interface import AudioStore
 
 
+def _table(meanings: dict[str, str], width: int = 76) -> str:
+    """Return names and meanings in two columns."""
+    indent = " " * (2 + max(map(len, meanings)))
+    rows = [
+        textwrap.fill(
+            meaning, width, initial_indent=name.ljust(len(indent)), subsequent_indent=indent
+        )
+        for name, meaning in meanings.items()
+    ]
+    return "\n".join(rows)
+
+
+HELP = f"""Check the files of an archive against a MANIFEST.
+
+A manifest contains the rows of the stream recording_media as JSON lines, as written by target-jsonl
+or by the tap. It is read from files or standard input, in any order. The last row of a recording
+counts, by fetchedAt. The files of all its rows are checked.
+
+The command prints one line for each finding, and then a summary:
+
+\b
+{_table(FINDINGS)}
+
+Progress is on standard error. After an interruption, continue with --from and the day that the
+command prints.
+
+Exit codes: 0 if no finding fails the verification, 1 if one does, 2 if an option or the manifest is
+invalid or the manifest has no rows, 73 if the archive cannot be opened, 74 if the findings, a
+report or the temporary database cannot be written, 130 or 143 if a signal stopped the command.
+"""
+
+
 @click.group()
 def main() -> None:
     """Work with the audio archive of tap-focus."""
 
 
-@main.command()
+@main.command(help=HELP)
 @click.option("--media-path", required=True, help="Folder or URL of the archive.")
 @click.option("--size-only", is_flag=True, help="Compare sizes only. No file is read.")
 @click.option(
@@ -85,35 +118,7 @@ def verify(  # noqa: PLR0913 - one argument for each option
     show_all: bool,
     **options: t.Any,
 ) -> None:
-    """Check the files of an archive against a MANIFEST.
-
-    A manifest contains the rows of the stream recording_media as JSON lines, as written by
-    target-jsonl or by the tap. It is read from files or standard input, in any order. The last row
-    of a recording counts, by fetchedAt. The files of all its rows are checked.
-
-    The command prints one line for each file that
-
-    \b
-    missing            does not exist
-    lost               does not exist, and the last row does not have it as stored
-    size-mismatch      has another size
-    checksum-mismatch  has another content
-    conflict           is described differently by several rows, or has a wrong name
-    unexpected         is not in the manifest
-    unreadable         cannot be read
-    unattested         has no checksum in the storage (--attested)
-    expired            does not exist, after the end of its retention
-    past-retention     exists after the end of its retention
-
-    A summary follows. The last two do not fail the verification.
-
-    Progress is on standard error. After an interruption, continue with --from and the day that the
-    command prints.
-
-    Exit codes: 0 if all files are ok, 1 if not, 2 if an option or the manifest is invalid or the
-    manifest has no rows, 73 if the archive cannot be opened, 74 if the findings, a report or the
-    temporary database cannot be written, 130 or 143 if a signal stopped the command.
-    """  # noqa: D301 - click needs the character that \b is
+    """Check the files of an archive against a manifest; see `HELP`."""
     check = _check(**options)
     with _temporary_files(check) as (rows, result):
         console = Console(rows, result, show_all=show_all)

@@ -19,20 +19,28 @@ if t.TYPE_CHECKING:
     from tap_focus.archive.stores.interface import AudioStore
     from tap_focus.archive.verification.manifest import ListedFile, Manifest
 
-FAILURES = (
-    "missing",
-    "lost",
-    "size-mismatch",
-    "checksum-mismatch",
-    "conflict",
-    "unexpected",
-    "unreadable",
-    "unattested",
-)
-"""Findings that fail the verification, in the order of the summary."""
+FAILURES = {
+    "missing": "The manifest lists the file, but it does not exist.",
+    "lost": "The file does not exist. Only an earlier row has the recording as stored.",
+    "size-mismatch": "The file has another size.",
+    "checksum-mismatch": "The file has the same size but another content.",
+    "conflict": "Rows describe the file differently, or its name does not belong to the recording.",
+    "unexpected": "The file is not in the manifest.",
+    "unreadable": "The file or its folder cannot be read.",
+    "unattested": "The storage has recorded no checksum. The option --attested needs one.",
+}
+"""Findings that fail the verification, with their meaning, in the order of the summary."""
 
-NOTICES = ("expired", "past-retention")
+NOTICES = {
+    "expired": "The file is gone, after the end of its retention.",
+    "past-retention": "The file still exists after the end of its retention.",
+}
 """Findings that do not fail it."""
+
+FINDINGS = FAILURES | {
+    name: f"{meaning} Does not fail the verification." for name, meaning in NOTICES.items()
+}
+"""All findings with their meaning, for the help, the report and `docs/audio-archive.md`."""
 
 MAX_WAITING_READS = 1000
 """Files that may wait for the result of an earlier file. Findings are in the order of paths."""
@@ -45,7 +53,7 @@ POLL_INTERVAL = 0.2
 
 
 class Finding(t.NamedTuple):
-    """The result for one file: `ok`, one of `FAILURES` or of `NOTICES`.
+    """The result for one file: `ok`, or one of `FINDINGS`.
 
     Attributes:
         name: the kind of finding.

@@ -10,7 +10,7 @@ from tempfile import NamedTemporaryFile, TemporaryFile
 
 import msgspec
 
-from tap_focus.archive.verification.comparison import FAILURES, NOTICES
+from tap_focus.archive.verification.comparison import FINDINGS
 from tap_focus.archive.verification.printable import csv_cell
 from tap_focus.archive.verification.report_html import write_html
 from tap_focus.archive.verification.result import LIMITS, DayCounts
@@ -54,7 +54,7 @@ def _write_json(file: t.TextIO, about: About, result: Result) -> None:
         "conclusion": result.conclusion(),
         "proof": result.proof(about),
         "limits": LIMITS,
-        "files": {name: result.counts[name] for name in ("ok", *FAILURES, *NOTICES)},
+        "files": {name: result.counts[name] for name in ("ok", *FINDINGS)},
         "total": result.total,
         "days": dict(sorted(result.days.items())),
     }

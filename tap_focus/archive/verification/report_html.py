@@ -6,7 +6,7 @@ import typing as t
 from html import escape
 from itertools import islice
 
-from tap_focus.archive.verification.comparison import FAILURES, NOTICES
+from tap_focus.archive.verification.comparison import FINDINGS
 from tap_focus.archive.verification.report_chart import chart, legend
 from tap_focus.archive.verification.result import LIMITS, DayCounts
 
@@ -32,20 +32,6 @@ COLUMNS = (
     ("bytes", "Bytes"),
 )
 """Attributes of `DayCounts` and the titles of their columns."""
-
-MEANINGS = {
-    "missing": "The manifest lists the file, but it does not exist.",
-    "lost": "An earlier row has the recording as stored, but the file does not exist.",
-    "size-mismatch": "The file has another size.",
-    "checksum-mismatch": "The file has the same size but another content.",
-    "conflict": "Rows of the manifest contradict each other.",
-    "unexpected": "The file is not in the manifest.",
-    "unreadable": "The file cannot be read.",
-    "unattested": "The storage has recorded no checksum.",
-    "expired": "The file is gone, after the end of its retention.",
-    "past-retention": "The file still exists after the end of its retention.",
-}
-"""What each finding means."""
 
 _STYLE = """
 body{font:14px/1.45 system-ui,sans-serif;color:#1c2b33;margin:2rem auto;max-width:60rem;
@@ -155,14 +141,13 @@ def _proof(about: About, result: Result) -> Iterator[str]:
 
 def _findings(result: Result) -> Iterator[str]:
     yield "<h2>Findings</h2>"
-    used = [name for name in (*FAILURES, *NOTICES) if result.counts[name]]
+    used = [name for name in FINDINGS if result.counts[name]]
     if not used:
         yield "<p>There are no findings.</p>"
         return
     yield '<table class="findings"><thead><tr><th>Finding<th>Files<th>Meaning</thead>'
     for name in used:
-        kind = "" if name in FAILURES else " It does not fail the verification."
-        yield f"<tr><td>{name}<td>{result.counts[name]:,}<td>{MEANINGS[name]}{kind}"
+        yield f"<tr><td>{name}<td>{result.counts[name]:,}<td>{FINDINGS[name]}"
     yield '</table><p></p><table class="findings"><thead><tr><th>Finding<th>File<th>Detail</thead>'
     for name, path, detail, *_ in islice(result.findings(), MAX_FINDINGS):
         yield f"<tr><td>{name}<td>{escape(path)}<td>{escape(detail)}\n"

@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 import msgspec
 from typing_extensions import Self
 
-from tap_focus.archive.verification.comparison import FAILURES, NOTICES, Check, Finding
+from tap_focus.archive.verification.comparison import FAILURES, FINDINGS, Check, Finding
 from tap_focus.archive.verification.manifest import NOT_TRIED, STATUSES
 from tap_focus.archive.verification.printable import printable
 
@@ -164,7 +164,7 @@ class Result:
         """Number of findings that fail the verification."""
         return sum(self.counts[name] for name in FAILURES)
 
-    def findings(self, names: Iterable[str] = (*FAILURES, *NOTICES)) -> Iterator[Finding]:
+    def findings(self, names: Iterable[str] = tuple(FINDINGS)) -> Iterator[Finding]:
         """Yield the findings, except `ok`, as printable text, in the order of `names`."""
         for wanted in names:
             if self.counts[wanted]:
