@@ -12,6 +12,9 @@ HEAD_BYTES = 1024
 MIN_BYTES_PER_SECOND = 5
 """Smallest plausible file for a duration. Even silence in AMR takes 50 bytes a second."""
 
+MAX_WORD_LENGTH = 50
+"""Average length of the words in a text, at most. Printable data without spaces may be audio."""
+
 _MARKUP = ("<", "{", "[")
 _OTHER_FORMATS = {
     b"%PDF": "a PDF document",
@@ -41,7 +44,8 @@ def check_content(head: bytes) -> None:
     start = (text or "").removeprefix("\ufeff").lstrip()
     if (start.startswith(_MARKUP) and _is_text(start)) or (text is None and _is_8_bit_markup(head)):
         raise InvalidAudioError("The content is HTML, XML or JSON, not audio")
-    if head.isspace() or (len(start.split()) > 1 and _is_text(start)):
+    has_words = len(start.split()) > max(1, len(start) // MAX_WORD_LENGTH)
+    if head.isspace() or (has_words and _is_text(start)):
         raise InvalidAudioError("The content is text, not audio")
     for signature, name in _OTHER_FORMATS.items():
         if head.startswith(signature):

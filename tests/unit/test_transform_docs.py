@@ -6,7 +6,7 @@ import re
 
 from ruamel.yaml import YAML
 
-from tap_focus.streams.schemas import RECORDINGS
+from tap_focus.streams.columns import RECORDINGS
 from tests.helpers.dbt import PROJECT
 from tests.helpers.runner import ROOT
 
