@@ -15,10 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_focus.api import session
+from tap_focus.api.audio import MIN_BYTES_PER_SECOND, AudioResponse
 from tap_focus.api.client import (
     ALWAYS_ACCEPTED_RECORDINGS,
-    MIN_BYTES_PER_SECOND,
-    AudioResponse,
     Client,
     Credentials,
 )

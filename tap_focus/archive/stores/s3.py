@@ -37,7 +37,6 @@ PART_BYTES = 16 * 1024 * 1024
 """Bytes of a part of a larger object. A part is in memory during its upload."""
 
 MAX_PARTS = 10_000
-
 MAX_CONFLICTS = 5
 CONFLICT_WAIT = 0.2
 """Attempts, and seconds between them, if another run uploads the same object at the same time."""
@@ -54,10 +53,6 @@ class S3Store(ObjectStore):
 
     Options of uploads, such as encryption with KMS, are taken from the variable `FSSPEC_S3`, which
     fsspec documents.
-
-    Args:
-        url: `s3://bucket/folder`.
-        lock_mode: `governance` or `compliance`, to lock new objects.
     """
 
     def __init__(self, url: str, lock_mode: str | None = None) -> None:
