@@ -1,0 +1,98 @@
+"""Readers of what a target wrote: tables of databases, and files."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import subprocess
+from contextlib import closing
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
+from psycopg.types.json import set_json_loads
+
+from tests.targets.comparison import COLUMNS, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.helpers.s3 import S3Server
+
+BUCKET = "matrix"
+ALL_COLUMNS = set(COLUMNS)
+loads = partial(json.loads, parse_float=Decimal)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a target writes in one case.
+
+    Attributes:
+        name: unique, in lower case: a schema of the database, a prefix in the bucket.
+        folder: empty at first.
+        bin: the `bin` folder of the target's environment.
+        postgres: the `postgresql://` URL of a server.
+        s3: a server with the bucket `BUCKET`.
+    """
+
+    name: str
+    folder: Path
+    bin: Path
+    postgres: str
+    s3: S3Server
+
+
+def read_postgres(place: Place) -> Table:
+    """Return the table `recordings` of the schema."""
+    query = SQL("SELECT * FROM {}").format(Identifier(place.name, "recordings"))
+    with psycopg.connect(place.postgres, row_factory=dict_row) as connection:
+        set_json_loads(loads, connection)
+        cursor = connection.execute(query)
+        is_json = {column.name for column in cursor.description or [] if column.type_code == 3802}
+        return Table(cursor.fetchall(), is_json)
+
+
+def read_json_lines(place: Place) -> Table:
+    """Return the lines of the files in the folder, oldest first."""
+    files = sorted(place.folder.rglob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    return _lines_table(path.read_bytes() for path in files)
+
+
+def read_s3_json_lines(place: Place) -> Table:
+    """Return the lines of the objects of the prefix, oldest first."""
+    return _lines_table(
+        gzip.decompress(content) if key.endswith(".gz") else content
+        for key, content in _objects(place)
+    )
+
+
+def read_in_environment(place: Place, kind: str, *arguments: str) -> Table:
+    """Return what the program `read_table.py` reads in the environment of the target."""
+    program = Path(__file__).with_name("read_table.py")
+    command = [str(place.bin / "python"), str(program), kind, *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    content = loads(done.stdout)
+    return Table(content["rows"], {*content["json_columns"]})
+
+
+def _lines_table(contents: Iterable[bytes]) -> Table:
+    lines = [line for content in contents for line in content.split(b"\n") if line]
+    rows = [loads(line) for line in lines]
+    is_native = any(isinstance(row.get("tags"), list) for row in rows)
+    return Table(rows, ALL_COLUMNS if is_native else set(), appends=True)
+
+
+def _objects(place: Place) -> list[tuple[str, bytes]]:
+    """Return keys and contents of the objects of the prefix, oldest first."""
+    client = place.s3.client
+    listing = client.list_objects_v2(Bucket=BUCKET, Prefix=place.name).get("Contents", [])
+    keys = [item["Key"] for item in sorted(listing, key=lambda o: (o["LastModified"], o["Key"]))]
+    return [(key, client.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys]
