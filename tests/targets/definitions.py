@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from psycopg.conninfo import conninfo_to_dict
 from ruamel.yaml import YAML
 
 from tests.helpers.runner import ROOT
+from tests.helpers.s3 import CREDENTIALS, REGION
 from tests.targets import stores
 
 if TYPE_CHECKING:
@@ -58,6 +60,45 @@ def _postgres(place: Place) -> dict[str, Any]:
     }
 
 
+def _pipelinewise_postgres(place: Place) -> dict[str, Any]:
+    parts = conninfo_to_dict(place.postgres)
+    return {
+        "host": parts["host"],
+        "port": int(parts.get("port") or 5432),
+        "user": parts["user"],
+        "password": parts.get("password", "unused"),
+        "dbname": parts["dbname"],
+        "default_target_schema": place.name,
+    }
+
+
+def _s3(place: Place) -> dict[str, Any]:
+    return {
+        "prefix": place.name,
+        "cloud_provider": {
+            "cloud_provider_type": "aws",
+            "aws": {
+                "aws_access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
+                "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+                "aws_region": REGION,
+                "aws_bucket": stores.BUCKET,
+                "aws_endpoint_override": place.s3.url,
+            },
+        },
+    }
+
+
+def _s3_jsonl(place: Place) -> dict[str, Any]:
+    return {
+        "s3_bucket": stores.BUCKET,
+        "path_template": place.name + "/{stream}-{date_time}.jsonl",
+        "aws_endpoint_url": place.s3.url,
+        "work_dir": str(place.folder),
+    }
+
+
+BOTH = (NATIVE, JSON_TEXT)
+
 TARGETS = [
     Target(
         name="target-postgres (MeltanoLabs)",
@@ -75,5 +116,75 @@ TARGETS = [
         connect=lambda place: {"destination_path": str(place.folder)},
         read=stores.read_json_lines,
         plugin="target-jsonl",
+    ),
+    Target(
+        name="target-postgres (PipelineWise)",
+        package="pipelinewise-target-postgres",
+        executable="target-postgres",
+        connect=_pipelinewise_postgres,
+        read=stores.read_postgres,
+        forms=BOTH,
+    ),
+    Target(
+        name="target-s3 (plinxore), JSON lines",
+        package="plinxore-target-s3",
+        executable="target-s3",
+        connect=_s3,
+        read=stores.read_s3_json_lines,
+        settings={"format": {"format_type": "jsonl"}},
+        forms=BOTH,
+    ),
+    Target(
+        name="target-s3 (plinxore), Parquet",
+        package="plinxore-target-s3",
+        executable="target-s3",
+        connect=_s3,
+        read=stores.read_s3_parquet,
+        settings={"format": {"format_type": "parquet"}},
+        forms=BOTH,
+    ),
+    Target(
+        name="target-csv (MeltanoLabs)",
+        package="meltanolabs-target-csv",
+        executable="target-csv",
+        connect=lambda place: {"output_path": str(place.folder)},
+        read=stores.read_csv,
+        forms=BOTH,
+    ),
+    Target(
+        name="target-s3-jsonl",
+        package="target-s3-jsonl",
+        executable="target-s3-jsonl",
+        connect=_s3_jsonl,
+        read=stores.read_s3_json_lines,
+        forms=BOTH,
+    ),
+    Target(
+        name="target-sqlite",
+        package="target-sqlite",
+        executable="target-sqlite",
+        connect=lambda place: {"database": str(place.folder / "store")},
+        read=stores.read_sqlite,
+        forms=BOTH,
+    ),
+    Target(
+        name="target-duckdb",
+        package="target-duckdb",
+        executable="target-duckdb",
+        connect=lambda place: {
+            "path": str(place.folder / "store.duckdb"),
+            "default_target_schema": "focus",
+        },
+        read=stores.read_duckdb,
+        forms=BOTH,
+    ),
+    Target(
+        name="target-universal-file, Parquet",
+        package="target-universal-file",
+        executable="target-universal-file",
+        connect=lambda place: {"protocol": "local", "path": str(place.folder)},
+        read=stores.read_parquet,
+        settings={"file_type": "parquet"},
+        forms=BOTH,
     ),
 ]

@@ -133,7 +133,7 @@ class Focus:
 
 @contextmanager
 def sandbox() -> Iterator[Focus]:
-    """Run a sandbox with 250 entries, of which the second part is 100."""
+    """Run a sandbox with 150 entries, and 100 more in the second part."""
     with Sandbox(records=150, seed=7, live_every=0) as server:
         yield Focus(server.settings, lambda: server.grow(100))
 
@@ -142,9 +142,9 @@ def sandbox() -> Iterator[Focus]:
 def odd_values() -> Iterator[Focus]:
     """Run a server whose recordings have odd values."""
     with FakeFocus(feed(first_part())) as server:
-        yield Focus(
-            server.settings, lambda: server.pages.update(feed(first_part(), second_part()))
-        )
+        # The first run ends with an empty page, and the second one requests the page after it.
+        both = feed(first_part(), [], second_part())
+        yield Focus(server.settings, lambda: server.pages.update(both))
 
 
 FEEDS = {"sandbox": sandbox, "odd": odd_values}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import sqlite3
 import subprocess
 from contextlib import closing
 from dataclasses import dataclass
@@ -81,6 +82,43 @@ def read_in_environment(place: Place, kind: str, *arguments: str) -> Table:
     assert done.returncode == 0, done.stderr
     content = loads(done.stdout)
     return Table(content["rows"], {*content["json_columns"]})
+
+
+def read_csv(place: Place) -> Table:
+    """Return the rows of the CSV files in the folder, oldest first. All values are texts."""
+    rows: list[dict[str, Any]] = []
+    csv.field_size_limit(2**24)
+    for path in sorted(place.folder.rglob("*.csv"), key=lambda path: path.stat().st_mtime_ns):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows += csv.DictReader(file)
+    return Table(rows, appends=True)
+
+
+def read_sqlite(place: Place) -> Table:
+    """Return the table `recordings` of the database `store.db` in the folder."""
+    with closing(sqlite3.connect(place.folder / "store.db")) as connection:
+        connection.row_factory = sqlite3.Row
+        return Table([dict(row) for row in connection.execute("SELECT * FROM recordings")])
+
+
+def read_duckdb(place: Place) -> Table:
+    """Return the table `recordings` of the database `store.duckdb` in the folder."""
+    return read_in_environment(place, "duckdb", str(place.folder / "store.duckdb"))
+
+
+def read_parquet(place: Place) -> Table:
+    """Return the rows of the Parquet files in the folder, oldest first."""
+    files = sorted(place.folder.rglob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+    table = read_in_environment(place, "parquet", *map(str, files))
+    table.appends = True
+    return table
+
+
+def read_s3_parquet(place: Place) -> Table:
+    """Return the rows of the Parquet files of the prefix, oldest first."""
+    for number, (_, content) in enumerate(_objects(place)):
+        (place.folder / f"{number:03}.parquet").write_bytes(content)
+    return read_parquet(place)
 
 
 def _lines_table(contents: Iterable[bytes]) -> Table:

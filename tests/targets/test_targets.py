@@ -73,6 +73,7 @@ def test_target_loads_the_feed_as_recorded(  # noqa: PLR0913 - three of them are
         for _ in range(2):
             from_tap = tap(config=config, state=state)
             assert from_tap.exit_code == 0, from_tap.log
+            assert from_tap.records, "the feed has no second part"
             written += expected_records(from_tap.lines)
             from_target = run_target(target, place, from_tap.out)
             if from_target.exit_code:
