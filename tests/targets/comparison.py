@@ -129,21 +129,24 @@ def change_of(name: str, expected: Any, actual: Any, *, is_json: bool) -> str | 
     """Return the name of the change of a value, or None if it is the same.
 
     A value is the same in another representation that keeps its type and all of its digits, such
-    as a date-time without the time zone UTC.
+    as a date-time without the time zone UTC. In CSV, an empty field that is no text is null.
     """
     definition = COLUMNS[name]
+    is_time = definition.get("format") == "date-time"
     if is_json_column(definition):
         return _json_change(expected, actual, is_json=is_json)
     if expected is None:
         if actual is None:
             return None
-        return "null as ''" if actual == "" else WRONG
+        if actual != "":
+            return WRONG
+        return "null as ''" if "string" in definition["type"] and not is_time else None
     if actual is None:
         return "'' as null" if expected == "" else WRONG
-    if definition.get("format") == "date-time":
+    if is_time:
         return _time_change(expected, actual)
     if "string" in definition["type"]:
-        return None if actual == expected else WRONG
+        return _text_change(expected, actual)
     if "boolean" in definition["type"]:
         return None if str(actual).lower() in {str(expected).lower(), str(int(expected))} else WRONG
     return _number_change(expected, actual)
@@ -155,7 +158,7 @@ def _json_change(expected: Any, actual: Any, *, is_json: bool) -> str | None:
     if is_json:
         return None if same_json(expected, actual) else WRONG
     if expected is None:
-        return {"null": None, "": "null as ''"}.get(actual, WRONG)
+        return None if actual in {"null", ""} else WRONG
     if not isinstance(actual, str):
         return "types in JSON columns"
     try:
@@ -180,6 +183,14 @@ def same_json(expected: Any, actual: Any) -> bool:
     if isinstance(expected, (int, Decimal)) and isinstance(actual, (int, float, Decimal)):
         return Decimal(expected) == Decimal(str(actual))
     return type(expected) is type(actual) and bool(expected == actual)
+
+
+def _text_change(expected: Any, actual: Any) -> str | None:
+    if actual == expected:
+        return None
+    escaped = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    is_escaped = actual == expected.translate(str.maketrans(escaped))
+    return "line breaks as backslash and letter" if is_escaped else WRONG
 
 
 def _number_change(expected: Any, actual: Any) -> str | None:

@@ -32,6 +32,7 @@ class Target:
         connect: returns the settings that say where to write.
         read: returns what the target wrote.
         settings: all other settings, which the table shows.
+        batches: settings for small batches, so that each run of the small feeds has several.
         forms: of the columns with JSON. `JSON_TEXT` is there if the native form is not right.
         plugin: the name in meltano.yml of a loader with the same version and settings.
     """
@@ -42,6 +43,7 @@ class Target:
     connect: Callable[[Place], dict[str, Any]]
     read: Callable[[Place], Table]
     settings: dict[str, Any] = field(default_factory=dict)
+    batches: dict[str, int] = field(default_factory=dict)
     forms: tuple[str, ...] = (NATIVE,)
     plugin: str | None = None
 
@@ -97,6 +99,7 @@ def _s3_jsonl(place: Place) -> dict[str, Any]:
     }
 
 
+SMALL_BATCHES = {"batch_size_rows": 40}
 BOTH = (NATIVE, JSON_TEXT)
 
 TARGETS = [
@@ -107,6 +110,7 @@ TARGETS = [
         connect=_postgres,
         read=stores.read_postgres,
         settings={"use_copy": True, "validate_records": False},
+        batches=SMALL_BATCHES,
         plugin="target-postgres",
     ),
     Target(
@@ -123,6 +127,7 @@ TARGETS = [
         executable="target-postgres",
         connect=_pipelinewise_postgres,
         read=stores.read_postgres,
+        batches=SMALL_BATCHES,
         forms=BOTH,
     ),
     Target(
@@ -132,7 +137,7 @@ TARGETS = [
         connect=_s3,
         read=stores.read_s3_json_lines,
         settings={"format": {"format_type": "jsonl"}},
-        forms=BOTH,
+        batches={"max_batch_size": 40},
     ),
     Target(
         name="target-s3 (plinxore), Parquet",
@@ -141,6 +146,19 @@ TARGETS = [
         connect=_s3,
         read=stores.read_s3_parquet,
         settings={"format": {"format_type": "parquet"}},
+        batches={"max_batch_size": 40},
+        forms=BOTH,
+    ),
+    Target(
+        name="target-s3 (plinxore), Parquet without the schema of the tap",
+        package="plinxore-target-s3",
+        executable="target-s3",
+        connect=_s3,
+        read=stores.read_s3_parquet,
+        settings={
+            "format": {"format_type": "parquet", "format_parquet": {"get_schema_from_tap": False}}
+        },
+        batches={"max_batch_size": 40},
         forms=BOTH,
     ),
     Target(
@@ -149,6 +167,17 @@ TARGETS = [
         executable="target-csv",
         connect=lambda place: {"output_path": str(place.folder)},
         read=stores.read_csv,
+        batches=SMALL_BATCHES,
+        forms=BOTH,
+    ),
+    Target(
+        name="target-csv (MeltanoLabs), a file per run",
+        package="meltanolabs-target-csv",
+        executable="target-csv",
+        connect=lambda place: {"output_path": str(place.folder)},
+        read=stores.read_csv,
+        settings={"file_naming_scheme": "{stream_name}-{timestamp}.csv"},
+        batches=SMALL_BATCHES,
         forms=BOTH,
     ),
     Target(
@@ -157,7 +186,6 @@ TARGETS = [
         executable="target-s3-jsonl",
         connect=_s3_jsonl,
         read=stores.read_s3_json_lines,
-        forms=BOTH,
     ),
     Target(
         name="target-sqlite",
@@ -176,6 +204,7 @@ TARGETS = [
             "default_target_schema": "focus",
         },
         read=stores.read_duckdb,
+        batches=SMALL_BATCHES,
         forms=BOTH,
     ),
     Target(

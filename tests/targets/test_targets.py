@@ -93,7 +93,8 @@ def test_target_loads_the_feed_as_recorded(  # noqa: PLR0913 - three of them are
 
 def run_target(target: Target, place: Place, messages: str) -> Run:
     config = place.folder.parent / "target.json"
-    config.write_text(json.dumps({**target.settings, **target.connect(place)}), "utf-8")
+    settings = {**target.settings, **target.batches, **target.connect(place)}
+    config.write_text(json.dumps(settings), "utf-8")
     return run_command(
         str(place.bin / target.executable),
         "--config",
@@ -113,7 +114,7 @@ def last_state(run: Run) -> Any:
 
 def error_of(run: Run) -> str:
     """Return the type of the exception that ended a target, and the start of its message."""
-    pattern = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Invalid|Violation)\w*\b.{,100})")
+    pattern = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception|Invalid|Violation)\w*\b.{,100})")
     found = [match[1] for line in run.log.splitlines() if (match := pattern.match(line))]
     return found[-1] if found else run.log.strip().splitlines()[-1][-100:]
 
