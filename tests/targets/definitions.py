@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from tests.targets import stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from tests.targets.comparison import Table
     from tests.targets.stores import Place
@@ -34,6 +36,7 @@ class Target:
         settings: all other settings, which the table shows.
         batches: settings for small batches, so that each run of the small feeds has several.
         forms: of the columns with JSON. `JSON_TEXT` is there if the native form is not right.
+        service: starts a service that the target needs, and yields the place with its port.
         plugin: the name in meltano.yml of a loader with the same version and settings.
     """
 
@@ -45,6 +48,7 @@ class Target:
     settings: dict[str, Any] = field(default_factory=dict)
     batches: dict[str, int] = field(default_factory=dict)
     forms: tuple[str, ...] = (NATIVE,)
+    service: Callable[[Place], AbstractContextManager[Place]] = nullcontext
     plugin: str | None = None
 
 
@@ -215,5 +219,15 @@ TARGETS = [
         read=stores.read_parquet,
         settings={"file_type": "parquet"},
         forms=BOTH,
+    ),
+    Target(
+        name="target-clickhouse (Shaped)",
+        package="shaped-target-clickhouse",
+        executable="target-clickhouse",
+        connect=lambda place: {"host": "127.0.0.1", "port": place.port, "password": "unused"},
+        read=stores.read_clickhouse,
+        settings={"engine_type": "ReplacingMergeTree"},
+        forms=BOTH,
+        service=stores.clickhouse,
     ),
 ]

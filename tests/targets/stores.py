@@ -7,14 +7,16 @@ import gzip
 import json
 import sqlite3
 import subprocess
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+import requests
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 from psycopg.types.json import set_json_loads
@@ -22,7 +24,7 @@ from psycopg.types.json import set_json_loads
 from tests.targets.comparison import COLUMNS, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tests.helpers.s3 import S3Server
 
@@ -41,6 +43,7 @@ class Place:
         bin: the `bin` folder of the target's environment.
         postgres: the `postgresql://` URL of a server.
         s3: a server with the bucket `BUCKET`.
+        port: of the service that the target needs, if any.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Place:
     bin: Path
     postgres: str
     s3: S3Server
+    port: int = 0
 
 
 def read_postgres(place: Place) -> Table:
@@ -119,6 +123,26 @@ def read_s3_parquet(place: Place) -> Table:
     for number, (_, content) in enumerate(_objects(place)):
         (place.folder / f"{number:03}.parquet").write_bytes(content)
     return read_parquet(place)
+
+
+@contextmanager
+def clickhouse(place: Place) -> Iterator[Place]:
+    """Run a ClickHouse server in the environment of the target, and yield the place with it."""
+    program = Path(__file__).with_name("clickhouse_server.py")
+    command = [str(place.bin / "python"), str(program), str(place.folder)]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as server:
+        assert server.stdin
+        assert server.stdout
+        yield replace(place, port=int(server.stdout.readline()))
+        server.stdin.close()
+
+
+def read_clickhouse(place: Place) -> Table:
+    """Return the table `recordings`, in which a row of ReplacingMergeTree replaces older ones."""
+    url = f"http://127.0.0.1:{place.port}/?default_format=JSONEachRow"
+    response = requests.post(url, data="SELECT * FROM recordings FINAL", timeout=60)
+    response.raise_for_status()
+    return Table([loads(line) for line in response.content.split(b"\n") if line])
 
 
 def _lines_table(contents: Iterable[bytes]) -> Table:

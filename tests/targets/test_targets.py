@@ -65,7 +65,7 @@ def test_target_loads_the_feed_as_recorded(  # noqa: PLR0913 - three of them are
     tap: TapRunner,
     request: pytest.FixtureRequest,
 ) -> None:
-    with FEEDS[feed]() as focus:
+    with target.service(place) as served, FEEDS[feed]() as focus:
         config = {**focus.settings, "json_text": form == JSON_TEXT}
         written: list[dict[str, Any]] = []
         runs = []
@@ -75,12 +75,12 @@ def test_target_loads_the_feed_as_recorded(  # noqa: PLR0913 - three of them are
             assert from_tap.exit_code == 0, from_tap.log
             assert from_tap.records, "the feed has no second part"
             written += expected_records(from_tap.lines)
-            from_target = run_target(target, place, from_tap.out)
+            from_target = run_target(target, served, from_tap.out)
             if from_target.exit_code:
                 runs.append({"error": error_of(from_target)})
                 break
             state = last_state(from_target)
-            runs.append(result_of(target, place, written))
+            runs.append(result_of(target, served, written))
             runs[-1]["state is the last"] = state == from_tap.state
             focus.grow()
     found = {"version": version_of(target.package), "settings": target.settings, "runs": runs}
