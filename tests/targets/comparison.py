@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tap_focus.streams.schemas import RECORDINGS, is_json_column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = "interactionId"
 COLUMNS: dict[str, dict[str, Any]] = RECORDINGS["properties"]
@@ -132,24 +136,25 @@ def change_of(name: str, expected: Any, actual: Any, *, is_json: bool) -> str | 
     as a date-time without the time zone UTC. In CSV, an empty field that is no text is null.
     """
     definition = COLUMNS[name]
-    is_time = definition.get("format") == "date-time"
     if is_json_column(definition):
         return _json_change(expected, actual, is_json=is_json)
-    if expected is None:
-        if actual is None:
-            return None
-        if actual != "":
-            return WRONG
-        return "null as ''" if "string" in definition["type"] and not is_time else None
-    if actual is None:
-        return "'' as null" if expected == "" else WRONG
-    if is_time:
-        return _time_change(expected, actual)
-    if "string" in definition["type"]:
-        return _text_change(expected, actual)
-    if "boolean" in definition["type"]:
-        return None if str(actual).lower() in {str(expected).lower(), str(int(expected))} else WRONG
-    return _number_change(expected, actual)
+    kind = definition.get("format") or next(k for k in definition["type"] if k != "null")
+    if expected is None or actual is None:
+        return _null_change(expected, actual, is_text=kind == "string")
+    comparisons: dict[str, Callable[[Any, Any], str | None]] = {
+        "boolean": _boolean_change,
+        "date-time": _time_change,
+        "string": _text_change,
+    }
+    return comparisons.get(kind, _number_change)(expected, actual)
+
+
+def _null_change(expected: Any, actual: Any, *, is_text: bool) -> str | None:
+    if expected is not None:
+        return "`''` as null" if expected == "" else WRONG
+    if actual == "":
+        return "null as `''`" if is_text else None
+    return None if actual is None else "null as 0" if actual == 0 else WRONG
 
 
 def _json_change(expected: Any, actual: Any, *, is_json: bool) -> str | None:
@@ -157,16 +162,13 @@ def _json_change(expected: Any, actual: Any, *, is_json: bool) -> str | None:
         return None if expected is None else "JSON as null"
     if is_json:
         return None if same_json(expected, actual) else WRONG
-    if expected is None:
-        return None if actual in {"null", ""} else WRONG
     if not isinstance(actual, str):
-        return "types in JSON columns"
-    try:
-        decoded = json.loads(actual, parse_float=Decimal)
-    except ValueError:
-        return "text without quotes" if actual == expected else WRONG
-    if same_json(expected, decoded):
+        return "other types in JSON"
+    if expected is None and actual == "":
         return None
+    with suppress(ValueError):
+        if same_json(expected, json.loads(actual, parse_float=Decimal)):
+            return None
     return "text without quotes" if actual == expected else WRONG
 
 
@@ -185,12 +187,15 @@ def same_json(expected: Any, actual: Any) -> bool:
     return type(expected) is type(actual) and bool(expected == actual)
 
 
+def _boolean_change(expected: bool, actual: Any) -> str | None:  # noqa: FBT001 - as the others
+    return None if str(actual).lower() in {str(expected).lower(), str(int(expected))} else WRONG
+
+
 def _text_change(expected: Any, actual: Any) -> str | None:
     if actual == expected:
         return None
-    escaped = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    is_escaped = actual == expected.translate(str.maketrans(escaped))
-    return "line breaks as backslash and letter" if is_escaped else WRONG
+    escaped = "".join(json.dumps(c)[1:-1] if c < " " else c for c in expected)
+    return "`\\n` as two characters" if actual == escaped else WRONG
 
 
 def _number_change(expected: Any, actual: Any) -> str | None:
@@ -210,18 +215,18 @@ def _time_change(expected: str, actual: Any) -> str | None:
     if isinstance(actual, datetime):
         found, found_digits = actual, actual.strftime(".%f")[1:]
     elif isinstance(actual, date):
-        return "dates without time"
+        return "no time of day"
     else:
         found, found_digits = _parse_time(str(actual))
     change = None
     if found.tzinfo is None:
         if found.replace(tzinfo=wanted.tzinfo, microsecond=0) == wanted.replace(microsecond=0):
-            change = "offsets lost" if wanted.utcoffset() else None
+            change = "no offset" if wanted.utcoffset() else None
             found = found.replace(tzinfo=wanted.tzinfo)
         else:
             found = found.replace(tzinfo=timezone.utc)
     if abs(found - wanted) >= timedelta(seconds=1):
-        return WRONG
+        return "dates out of range"
     if found_digits.rstrip("0") == digits.rstrip("0"):
         return change
     if not found_digits.rstrip("0"):

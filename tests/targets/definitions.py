@@ -53,10 +53,13 @@ class Target:
 
 
 def loader(name: str) -> dict[str, Any]:
-    """Return the definition of a loader in meltano.yml."""
+    """Return the definition of a loader in meltano.yml, with what it inherits."""
     project = YAML(typ="safe").load(ROOT / "meltano.yml")
-    (plugin,) = [plugin for plugin in project["plugins"]["loaders"] if plugin["name"] == name]
-    return dict(plugin)
+    plugins = {plugin["name"]: plugin for plugin in project["plugins"]["loaders"]}
+    plugin = plugins[name]
+    parent = plugins.get(plugin.get("inherit_from"), {})
+    config = {**parent.get("config", {}), **plugin.get("config", {})}
+    return {**parent, **plugin, "config": config}
 
 
 def _postgres(place: Place) -> dict[str, Any]:
@@ -142,6 +145,7 @@ TARGETS = [
         read=stores.read_s3_json_lines,
         settings={"format": {"format_type": "jsonl"}},
         batches={"max_batch_size": 40},
+        plugin="target-s3",
     ),
     Target(
         name="target-s3 (plinxore), Parquet",
@@ -154,7 +158,7 @@ TARGETS = [
         forms=BOTH,
     ),
     Target(
-        name="target-s3 (plinxore), Parquet without the schema of the tap",
+        name="target-s3 (plinxore), Parquet, inferred schema",
         package="plinxore-target-s3",
         executable="target-s3",
         connect=_s3,
@@ -164,6 +168,7 @@ TARGETS = [
         },
         batches={"max_batch_size": 40},
         forms=BOTH,
+        plugin="target-s3-parquet",
     ),
     Target(
         name="target-csv (MeltanoLabs)",
@@ -180,7 +185,10 @@ TARGETS = [
         executable="target-csv",
         connect=lambda place: {"output_path": str(place.folder)},
         read=stores.read_csv,
-        settings={"file_naming_scheme": "{stream_name}-{timestamp}.csv"},
+        settings={
+            "file_naming_scheme": "{stream_name}-{timestamp}.csv",
+            "timestamp_format": "%Y%m%dT%H%M%S.%f",
+        },
         batches=SMALL_BATCHES,
         forms=BOTH,
     ),
@@ -210,6 +218,7 @@ TARGETS = [
         read=stores.read_duckdb,
         batches=SMALL_BATCHES,
         forms=BOTH,
+        plugin="target-duckdb",
     ),
     Target(
         name="target-universal-file, Parquet",

@@ -36,7 +36,7 @@ ANY_VALUES: list[Any] = [
 TEXTS = (
     "line\nbreak\r\nand return\rand tab\t",
     '"quotes", \'others\', commas; {"a": [1]} {a,b} $1 %s \\n \\N \\.',
-    "é 😀 👩‍👩‍👧 \u2028 \x01 \x7f",  # noqa: RUF001 - odd on purpose
+    "é 😀 👩‍👩‍👧 \u2028 \x01 \x7f",
     "x" * 70_000,
     "NULL",
     "",

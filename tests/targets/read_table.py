@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def read_duckdb(path: str) -> dict[str, Any]:
@@ -44,5 +47,6 @@ def read_parquet(*paths: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    readers: dict[str, Callable[..., dict[str, Any]]]
     readers = {"duckdb": read_duckdb, "parquet": read_parquet}
     print(json.dumps(readers[sys.argv[1]](*sys.argv[2:]), default=str))  # noqa: T201
