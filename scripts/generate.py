@@ -6,6 +6,7 @@
 | docs/reference/streams.md    | `tap-focus --discover`: the tables between the markers   |
 | docs/reference/exit-codes.md | `tap_focus.exit_codes`, and the docstrings of the errors |
 | docs/audio-archive.md        | `FINDINGS` in `verification/comparison.py`               |
+| docs/warehouses.md           | tests/targets/results.json: the table of targets         |
 | docs/badges/*.svg            | the metadata of the installed package                    |
 | .env.example                 | `tap-focus --about`                                      |
 | meltano.yml                  | `tap-focus --about`: capabilities and settings           |
@@ -38,8 +39,9 @@ from tap_focus.exit_codes import OUTCOMES
 from tap_focus.settings import SCHEMA
 
 ROOT = Path(__file__).parent.parent
-ARCHIVE_PAGE = ROOT / "docs" / "audio-archive.md"
-REFERENCE = ROOT / "docs" / "reference"
+DOCS = ROOT / "docs"
+ARCHIVE_PAGE = DOCS / "audio-archive.md"
+REFERENCE = DOCS / "reference"
 TESTS = ROOT / "tests"
 
 OWN_SETTINGS: dict[str, dict[str, Any]] = SCHEMA["properties"]
@@ -268,6 +270,68 @@ def badge(label: str, value: str) -> str:
 """
 
 
+# Targets
+
+
+def targets_table() -> str:
+    """Return the table of what each target of the matrix does with the records."""
+    results = json.loads((TESTS / "targets" / "results.json").read_text(encoding="utf-8"))
+    feeds: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for key, result in results.items():
+        target, form, _ = key.rsplit(", ", 2)
+        feeds.setdefault((target, form), []).append(result)
+    lines = [
+        "| Target | Settings | Rows | Values | Second run | Changes |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for (target, form), found in feeds.items():
+        settings = [f"`{name}: {value}`" for name, value in plain_settings(found[0]["settings"])]
+        settings += ["`json_text: true`"] * (form == "json_text")
+        cells = results_cells(found)
+        is_known = form == "json_text" and lines[-1].endswith(f"| {' | '.join(cells)} |")
+        if not is_known:  # the same error in both forms
+            name = f"{target} {found[0]['version']}"
+            lines.append(f"| {' | '.join([name, ', '.join(settings), *cells])} |")
+    return "\n".join(lines)
+
+
+def plain_settings(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return names and values of settings, nested ones as `format.format_type`."""
+    found = []
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found += plain_settings(value, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, value if isinstance(value, str) else json.dumps(value)))
+    return found
+
+
+def results_cells(found: list[dict[str, Any]]) -> list[str]:
+    """Return the cells of a target for its results with both feeds."""
+    runs = [run for result in found for run in result["runs"]]
+    errors = [run["error"].replace("|", "") for run in runs if "error" in run]
+    if errors:
+        failed = "none" if len(errors) == len(found) else "no odd ones"
+        return [failed, "", "", f"The load fails: `{errors[0]}`"]
+    firsts, seconds = ([result["runs"][number] for result in found] for number in (0, 1))
+    changes = list(dict.fromkeys(name for run in runs for name in run["changes"]))
+    if any(run["renamed"] for run in runs):
+        changes.append("names in lower case")
+    changes += ["state behind"] * (not all(run["state"] for run in runs))
+    return [
+        share(firsts, "rows", "expected"),
+        share(runs, "values", "compared"),
+        share(seconds, "rows", "expected"),
+        ", ".join(changes),
+    ]
+
+
+def share(runs: list[dict[str, Any]], right: str, total: str) -> str:
+    """Return "all", or how many of a number are right."""
+    rights, totals = (sum(run[name] for run in runs) for name in (right, total))
+    return "all" if rights == totals else f"{rights:,} of {totals:,}"
+
+
 # Reliability
 
 
@@ -337,6 +401,7 @@ def generated_files() -> dict[Path, str]:
             REFERENCE / "exit-codes.md", {"errors": exit_codes_table()}
         ),
         ARCHIVE_PAGE: fill(ARCHIVE_PAGE, {"findings": findings_table()}),
+        DOCS / "warehouses.md": fill(DOCS / "warehouses.md", {"targets": targets_table()}),
         **badges(),
         ROOT / ".env.example": environment_example(about),
         ROOT / "meltano.yml": meltano_project(about),
