@@ -283,7 +283,8 @@ def main() -> None:
     size = QUICK if options.quick else FULL
     size = Size(size.recordings, options.rounds or size.rounds)
 
-    subprocess.run([*MELTANO, "--log-level=warning", "install"], check=True, cwd=ROOT)
+    install = [*MELTANO, "--log-level=warning", "install", "tap-focus", "target-postgres"]
+    subprocess.run(install, check=True, cwd=ROOT)
     feeds = {"full": Feed(size.recordings // PAGE_SIZE), "empty": Feed(0)}
     first_connection = multiprocessing.Value("d", 0.0)
     server = partial(serve, size.recordings, PAGE_SIZE, feeds, first_connection)
