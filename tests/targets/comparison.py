@@ -226,7 +226,7 @@ def _time_change(expected: str, actual: Any) -> str | None:
         else:
             found = found.replace(tzinfo=timezone.utc)
     if abs(found - wanted) >= timedelta(seconds=1):
-        return "dates out of range"
+        return "dates out of range" if abs(found - wanted) > timedelta(days=365) else WRONG
     if found_digits.rstrip("0") == digits.rstrip("0"):
         return change
     if not found_digits.rstrip("0"):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 REQUIREMENTS = ROOT / "tests" / "targets" / "requirements"
 CACHE = ROOT / ".venv-targets"
 UV = str(BIN / "uv")
+PYTHON = sys.executable if sys.version_info[:2] == (3, 11) else "3.11"
+"""The interpreter of the environments. Several targets do not run on later versions."""
 
 
 def environment_of(package: str) -> Path:
@@ -26,7 +28,7 @@ def environment_of(package: str) -> Path:
     Processes that need the same environment wait for the one that installs it.
     """
     requirements = REQUIREMENTS / f"{package}.txt"
-    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+    wanted = hashlib.sha256(requirements.read_bytes() + PYTHON.encode()).hexdigest()
     folder = CACHE / package
     stamp = folder / "installed"
     CACHE.mkdir(exist_ok=True)
@@ -34,7 +36,7 @@ def environment_of(package: str) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (stamp.exists() and stamp.read_text("utf-8") == wanted):
             shutil.rmtree(folder, ignore_errors=True)
-            run_uv("venv", "--python", sys.executable, str(folder))
+            run_uv("venv", "--python", PYTHON, str(folder))
             python = str(folder / "bin" / "python")
             run_uv("pip", "install", "--no-deps", "--python", python, "-r", str(requirements))
             stamp.write_text(wanted, "utf-8")
@@ -61,9 +63,9 @@ def lock() -> None:
     """Pin the dependencies of each target again. Its own version is in the first line."""
     for path in sorted(REQUIREMENTS.glob("*.in")):
         output = path.with_suffix(".txt")
-        python = ("--python-version", "{}.{}".format(*sys.version_info))
         options = ("--no-header", "--no-annotate", "--no-emit-index-url", "--upgrade")
-        run_uv("pip", "compile", str(path), "-o", str(output), *python, *options)
+        compiled = ("-o", str(output), "--python", PYTHON)
+        run_uv("pip", "compile", str(path), *compiled, *options)
 
 
 if __name__ == "__main__":
