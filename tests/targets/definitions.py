@@ -216,7 +216,8 @@ TARGETS = [
             "default_target_schema": "focus",
         },
         read=stores.read_duckdb,
-        batches=SMALL_BATCHES,
+        # With DuckDB 1.4 and later, the target loses the first row of some batches.
+        batches={"batch_size_rows": 3},
         forms=BOTH,
         plugin="target-duckdb",
     ),
