@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from tap_focus.streams.schemas import RECORDINGS, is_json_column
+from tap_focus.streams.columns import RECORDINGS, is_json_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable
