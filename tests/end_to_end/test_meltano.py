@@ -327,8 +327,8 @@ def test_the_project_file_matches_the_schema_of_meltano() -> None:
     Draft202012Validator(schema).validate(project)
     assert project["send_anonymous_usage_stats"] is False
     assert {s["name"]: s["interval"] for s in project["schedules"]} == {
-        "focus-hourly": "@hourly",
-        "focus-audio-nightly": "@daily",
+        "focus-hourly": "7 * * * *",
+        "focus-audio-nightly": "37 2 * * *",
     }
 
 

@@ -295,11 +295,13 @@ def test_the_certificates_for_uv_serve_pip_as_well(checkout: Checkout, tmp_path:
 
 
 def declared_requirements() -> list[Requirement]:
-    """Return what scripts/lock pins: dependencies, two extras, and the groups."""
+    """Return what scripts/lock pins for development: dependencies, two extras, and the groups."""
     content = tomli.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     extras = content["project"]["optional-dependencies"]
     declared = [*content["project"]["dependencies"], *extras["sandbox"], *extras["s3"]]
-    for group in content["dependency-groups"].values():
+    for name, group in content["dependency-groups"].items():
+        if name == "image":  # in requirements-image.lock
+            continue
         declared += [entry for entry in group if isinstance(entry, str)]
     return [Requirement(entry) for entry in declared]
 
