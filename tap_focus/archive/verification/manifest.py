@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from tempfile import NamedTemporaryFile
 
+import msgspec
 from typing_extensions import Self
 
 from tap_focus.archive.naming import UNKNOWN_DAY, parse_file_name, path_from_uri
@@ -19,8 +20,6 @@ from tap_focus.archive.verification.manifest_row import decode_line, decode_reco
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import msgspec
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 """Longest line of a manifest. A recording has at most 16 MiB."""
@@ -239,5 +238,5 @@ def _readable(stream: str, number: Callable[[], int]) -> Iterator[None]:
         yield
     except OSError as error:
         raise InvalidManifestError(f"cannot be read: {error.strerror}", stream) from error
-    except (ValueError, RecursionError, OverflowError) as error:  # includes msgspec's errors
+    except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as error:
         raise InvalidManifestError(f"line {number()} is not a row of {stream}", stream) from error
