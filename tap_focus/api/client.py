@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 from contextlib import contextmanager
 from functools import partial
@@ -170,18 +171,16 @@ class Client:
                 raise RetryableError("Focus no longer offers the rest of the audio") from error
             raise
 
-    def retry_audio(self, attempt: Callable[[], T], *, max_retries: int | None = None) -> T:
+    def retry_audio(self, attempt: Callable[[], T], *, max_retries: int = sys.maxsize) -> T:
         """Call `attempt`, which downloads a file by `open_audio`, with retries.
 
         The request changes nothing at Focus, so it is safe to repeat.
 
         Args:
             attempt: the function.
-            max_retries: instead of the client's own, if it is smaller.
+            max_retries: a lower limit than the client's own.
         """
-        own = self._retries.max_retries
-        limit = own if max_retries is None else min(max_retries, own)
-        return self._retries.call(attempt, f"POST {AUDIO_PATH}", max_retries=limit)
+        return self._retries.call(attempt, f"POST {AUDIO_PATH}", max_retries=max_retries)
 
     @contextmanager
     def _open_authenticated(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import logging
 import random
+import sys
 import time
 import typing as t
 
@@ -55,16 +56,18 @@ class RetryPolicy:
         self._paused_until = 0.0
 
     def call(
-        self, attempt: t.Callable[[], T], request: str, *, max_retries: int | None = None
+        self, attempt: t.Callable[[], T], request: str, *, max_retries: int = sys.maxsize
     ) -> T:
         """Call `attempt` until it raises no `RetryableError`, or the retries are used up.
+
+        `max_retries` can only lower the limit of the policy.
 
         Raises:
             UnavailableError: the last retry failed too.
             APIError: the `on_exhausted` of the last failure.
         """
         started = time.monotonic()
-        limit = self.max_retries if max_retries is None else max_retries
+        limit = min(self.max_retries, max_retries)
         for retries in range(limit + 1):
             self._wait_while_paused()
             try:

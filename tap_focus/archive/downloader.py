@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -109,7 +110,7 @@ class AudioDownloader:
         recordings: Sequence[Recording],
         *,
         on_wait: Callable[[], None],
-        max_retries: int | None = None,
+        max_retries: int = sys.maxsize,
     ) -> Iterator[DownloadResult]:
         """Download the audio of recordings and yield their results in the same order.
 
@@ -119,7 +120,7 @@ class AudioDownloader:
             recordings: as Focus sent them.
             on_wait: called several times a second while a download is waited for. May raise to
                 stop.
-            max_retries: limit for each request below the client's own.
+            max_retries: a lower limit for each request than the client's own.
 
         Raises:
             StorageError: the store cannot be read or written.
@@ -149,7 +150,7 @@ class AudioDownloader:
             reason = "a recording has no retainUntil, and the bucket has no default retention"
             raise errors.StorageError("lock files in media_path", reason)
 
-    def _download(self, recording: Recording, max_retries: int | None) -> DownloadResult:
+    def _download(self, recording: Recording, max_retries: int) -> DownloadResult:
         """Download the audio of one recording, unless it is stored already."""
         row = new_row(recording)
         stem = file_stem(recording[KEY], recording.get("startDatetimeUTC"))
@@ -186,7 +187,7 @@ class AudioDownloader:
         audio: RequestedAudio,
         stem: str,
         files: Sequence[StoredFile],
-        max_retries: int | None,
+        max_retries: int,
     ) -> tuple[StoredFile, bool]:
         """Request the audio, and store it as the next version of the file.
 

@@ -30,8 +30,13 @@ class RefusalGuard:
             not.
     """
 
-    def __init__(self, count: int = 0) -> None:
+    def __init__(self, count: int = 0, *, trusts_archive: bool = False) -> None:
+        """Start with the refusals of earlier runs.
+
+        With `trusts_archive`, a recording whose file is stored already counts as answered.
+        """
         self.count = self._earlier = count
+        self._trusts_archive = trusts_archive
         self.is_open = False
         self._is_decided = False
         self._deferred: list[DownloadResult] = []
@@ -47,7 +52,9 @@ class RefusalGuard:
         """
         self._warn(result)
         is_refused = _is_refused(result.error)
-        if result.is_new or (isinstance(result.error, HTTPStatusError) and not is_refused):
+        is_answered = isinstance(result.error, HTTPStatusError) and not is_refused
+        is_stored = self._trusts_archive and result.row["status"] == "stored"
+        if result.is_new or is_answered or is_stored:
             self._is_decided, self.is_open, self.count = True, False, 0
         if self._is_decided:
             yield from self._deferred

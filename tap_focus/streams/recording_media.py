@@ -5,6 +5,7 @@ Its columns are listed in `tap_focus.streams.columns`.
 
 from __future__ import annotations
 
+import sys
 import typing as t
 from datetime import datetime, timezone
 from functools import cached_property
@@ -13,6 +14,7 @@ import msgspec
 from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
+from tap_focus import errors
 from tap_focus.api.record_model import KEY
 from tap_focus.api.text import sanitize_value
 from tap_focus.archive.naming import Shard, parse_shard
@@ -20,15 +22,6 @@ from tap_focus.archive.refusals import RefusalGuard
 from tap_focus.archive.retry_ranges import RetryRange, RetryRanges, RetrySchedule
 from tap_focus.archive.rows import ended_at
 from tap_focus.archive.stores.interface import supports_locks
-from tap_focus.errors import (
-    CursorRejectedError,
-    HTTPStatusError,
-    InvalidRecordingError,
-    InvalidResponseError,
-    PaginationError,
-    ResponseTooLargeError,
-    UnavailableError,
-)
 from tap_focus.streams import columns
 from tap_focus.streams.base import FeedStream
 from tap_focus.streams.progress import AudioProgress
@@ -46,13 +39,13 @@ if t.TYPE_CHECKING:
     Row = dict[str, t.Any]
 
 _OLD_CURSOR_FAILURES = (
-    CursorRejectedError,
-    HTTPStatusError,
-    InvalidRecordingError,
-    InvalidResponseError,
-    PaginationError,
-    ResponseTooLargeError,
-    UnavailableError,
+    errors.CursorRejectedError,
+    errors.HTTPStatusError,
+    errors.InvalidRecordingError,
+    errors.InvalidResponseError,
+    errors.PaginationError,
+    errors.ResponseTooLargeError,
+    errors.UnavailableError,
 )
 """Errors of a page that was requested with an old cursor, after the feed itself was read."""
 
@@ -97,7 +90,10 @@ class RecordingMediaStream(FeedStream):
         bookmark = self.state_manager.stream_state
         self._cursor = self.state_manager.cursor
         self._position = _integer(bookmark.get("position"))
-        self._refusals = RefusalGuard(_integer(bookmark.get("refusals")))
+        # Without a bookmark, stored files show that the service user could download audio before.
+        self._refusals = RefusalGuard(
+            _integer(bookmark.get("refusals")), trusts_archive=self._cursor is None
+        )
         self._schedule = RetrySchedule(self.config["media_retry_days"])
         self._ranges = self._read_ranges(bookmark.get("retries"))
         self._downloader.open(self._account, has_bookmark=self._cursor is not None)
@@ -116,7 +112,9 @@ class RecordingMediaStream(FeedStream):
         now = datetime.now(timezone.utc)
         failed: list[int] = []
         for result in self._download(self._own(page.records())):
-            if self._must_repeat(result, now, now):
+            if result.error and self._is_over(result, now, now):
+                result.row["error"] += FINAL
+            elif result.error:
                 failed.append(result.recording[KEY])
             for checked in self._refusals.check(result):
                 yield self._row(checked, page.cursor)
@@ -218,7 +216,7 @@ class RecordingMediaStream(FeedStream):
                     return
         except _OLD_CURSOR_FAILURES as error:
             # Another failure than a rejected cursor may be temporary.
-            grace = 1 if isinstance(error, CursorRejectedError) else 2
+            grace = 1 if isinstance(error, errors.CursorRejectedError) else 2
             is_over = self._schedule.is_over(part.requested_until, self._started, periods=grace)
             self.logger.warning(
                 "Cannot request missing audio of %s again%s: %s",
@@ -236,10 +234,15 @@ class RecordingMediaStream(FeedStream):
         wanted = [row for row in recordings if part.ids is None or row[KEY] in part.ids]
         failed: list[int] = []
         for result in self._download(self._own(wanted), max_retries=RETRIES_OF_A_REPETITION):
-            was_final = self._is_over(result, part.requested, part.requested)
-            if self._must_repeat(result, part.requested_until, self._started):
+            if not result.error:
+                is_changed = result.is_new
+            elif self._is_over(result, part.requested_until, self._started):
+                result.row["error"] += FINAL
+                is_changed = not self._is_over(result, part.requested, part.requested)
+            else:
                 failed.append(result.recording[KEY])
-            elif result.is_new or (result.error and not was_final):
+                is_changed = False
+            if is_changed:
                 yield self._row(result, self._cursor)
         end = part.start + len(recordings)
         if failed:
@@ -248,15 +251,6 @@ class RecordingMediaStream(FeedStream):
         part.cursor, part.from_date, part.start = page.cursor, None, end
         if end >= part.end or not page.size:
             self._ranges.current = None
-
-    def _must_repeat(self, result: DownloadResult, requested: datetime, now: datetime) -> bool:
-        """Return whether to request the audio again later. If not, the row says so."""
-        if not result.error:
-            return False
-        if self._is_over(result, requested, now):
-            result.row["error"] += FINAL
-            return False
-        return True
 
     def _is_over(self, result: DownloadResult, requested: datetime, now: datetime) -> bool:
         """Return whether a request at `now` is the last one for a recording.
@@ -268,7 +262,7 @@ class RecordingMediaStream(FeedStream):
         return self._schedule.is_over(min(ended or requested, requested), now)
 
     def _download(
-        self, recordings: list[Row], max_retries: int | None = None
+        self, recordings: list[Row], max_retries: int = sys.maxsize
     ) -> Iterator[DownloadResult]:
         self._progress.waiting = len(recordings)
         for result in self._downloader.download_all(

@@ -408,6 +408,18 @@ def test_forbidden_recordings_of_earlier_runs_do_not_stop_one_with_a_recording_t
     assert statuses == {20: "not_permitted", 21: "stored", 22: "stored"}
 
 
+@guarantee("stop-on-refused-account")
+def test_a_stored_file_shows_after_a_cleared_state_that_audio_is_permitted(
+    archive: ArchiveRunner,
+) -> None:
+    forbidden = answer(**{f"call{key}": status(403) for key in range(1, 30) if key != 5})
+    with FakeFocus(feed(29), always={"audio": forbidden}) as focus:
+        first, second = archive(focus), archive(focus)
+
+    assert (first.exit_code, second.exit_code) == (0, 0), second.log
+    assert [key for key, row in rows_by_id(second).items() if row["status"] == "stored"] == [5]
+
+
 @guarantee("isolate-failed-downloads")
 @pytest.mark.parametrize("fault", [status(401), redirect("https://elsewhere.example/x")])
 @pytest.mark.parametrize("position", [1, 2, 3])
