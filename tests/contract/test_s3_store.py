@@ -255,15 +255,27 @@ def test_an_object_in_cold_storage_with_a_checksum_is_found(
     assert store.recorded_checksum(PATH) == SHA256
 
 
-def test_an_object_that_may_not_be_examined_concerns_its_recording_only(
-    storage: S3Storage, store: AudioStore
+@pytest.mark.parametrize(("code", "name"), [(403, "AccessDenied"), (400, "BadRequest")])
+def test_an_object_that_cannot_be_examined_concerns_its_recording_only(
+    storage: S3Storage, store: AudioStore, code: int, name: str
 ) -> None:
     store_file(store, PATH, CONTENT)
-    storage.server.faults["HEAD"] = [(403, "AccessDenied")]
-    with pytest.raises(FileUnreadableError, match="status 403"):
+    storage.server.faults["HEAD"] = [(code, name)]
+    with pytest.raises(FileUnreadableError, match=f"status {code}"):
         store.find(STEM)
 
     assert len(store.find(STEM)) == 1
+
+
+def test_a_bucket_that_refuses_every_examination_ends_the_run(
+    storage: S3Storage, store: AudioStore
+) -> None:
+    store_file(store, PATH, CONTENT)
+    storage.server.faults["HEAD"] = [(400, "BadRequest")] * 2
+    with pytest.raises(StorageError) as caught:
+        store.find(STEM)
+
+    assert not isinstance(caught.value, FileUnreadableError)
 
 
 @pytest.mark.parametrize(

@@ -85,19 +85,20 @@ class ChecksumFile:
                 self._reset()
                 self._inode = status.st_ino
             file.seek(self._end)
-            comment_at = None
-            position = self._end
+            position = entry_position = self._end
             for line in file:
                 if not line.endswith(b"\n"):
                     break  # truncated, or still being written
-                if match := _ENTRY.fullmatch(line):
-                    name = os.fsdecode(match[2])
-                    if parse_file_name(name):
-                        self._positions[name] = position if comment_at is None else comment_at
-                comment_at = position if line.startswith(_COMMENT) else None
+                is_comment = line.startswith(_COMMENT)
+                if is_comment:
+                    entry_position = position
+                elif (match := _ENTRY.fullmatch(line)) and parse_file_name(os.fsdecode(match[2])):
+                    self._positions[os.fsdecode(match[2])] = entry_position
                 position += len(line)
-            # The entry of a comment may follow later.
-            self._end = position if comment_at is None else comment_at
+                if not is_comment:
+                    entry_position = position
+            # After a comment, the line with the checksum may follow later.
+            self._end = entry_position
 
     @contextmanager
     def locked(self) -> Iterator[None]:

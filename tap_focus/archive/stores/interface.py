@@ -11,7 +11,8 @@ import msgspec
 from fsspec import get_filesystem_class
 from fsspec.registry import known_implementations
 
-from tap_focus.errors import FileUnreadableError, StorageError
+from tap_focus.archive.stores.hashing import HashedFile
+from tap_focus.errors import StorageError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,27 +88,19 @@ class FileDetails(t.NamedTuple):
     retention: Retention | None = None
 
 
-class NewFile(abc.ABC):
-    """A file that is being written. It is not part of the archive before `commit`.
+class NewFile(HashedFile):
+    """A file that is being written. It is not part of the archive before `commit`."""
 
-    Attributes:
-        size: bytes written.
-    """
-
-    size: int
-
-    @property
-    @abc.abstractmethod
-    def sha256(self) -> str:
-        """SHA-256 of the content in hex."""
-
-    @abc.abstractmethod
-    def write(self, chunk: bytes) -> None:
-        """Append to the content."""
-
-    @abc.abstractmethod
-    def restart(self) -> None:
-        """Remove the content that was written."""
+    def describe(self, path: str, details: FileDetails) -> StoredFile:
+        """Return the file as it is stored under a path."""
+        return StoredFile(
+            path=path,
+            size=self.size,
+            sha256=self.sha256,
+            content_type=details.content_type,
+            source=details.source,
+            duration=details.duration,
+        )
 
     @abc.abstractmethod
     def commit(self, path: str, details: FileDetails) -> tuple[StoredFile, bool]:
@@ -253,20 +246,14 @@ def _protocol(url: str) -> str:
 
 
 @contextmanager
-def storage_errors(
-    action: str, *, one_file: type[Exception] | tuple[type[Exception], ...] = ()
-) -> Iterator[None]:
-    """Raise the exceptions of a file system as StorageError. Each has its own classes.
-
-    Exceptions of the types `one_file` become FileUnreadableError.
-    """
+def storage_errors(action: str, error_class: type[StorageError] = StorageError) -> Iterator[None]:
+    """Raise the exceptions of a file system, which has its own classes, as a StorageError."""
     try:
         yield
     except StorageError:
         raise
     except Exception as error:
-        kind = FileUnreadableError if isinstance(error, one_file) else StorageError
-        raise kind(action, _reason(error)) from error
+        raise error_class(action, _reason(error)) from error
 
 
 def error_code(error: BaseException) -> str:

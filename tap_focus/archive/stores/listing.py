@@ -15,7 +15,7 @@ from typing_extensions import override
 from tap_focus.archive.naming import adjacent_days, parse_file_name
 from tap_focus.archive.stores.interface import OPEN, READ, AudioStore, StoredFile
 from tap_focus.archive.stores.marker import MARKER_NAME, Marker, check_marker, new_marker
-from tap_focus.errors import StorageError
+from tap_focus.errors import FileUnreadableError, StorageError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,7 +76,11 @@ class ListedStore(AudioStore):
 
     @abc.abstractmethod
     def _examine(self, path: str) -> StoredFile | None:
-        """Return a file, or None if it does not exist or is empty."""
+        """Return a file, or None if it does not exist or is empty.
+
+        Raises:
+            FileUnreadableError: it cannot be examined. The caller finds out whether others can.
+        """
 
     @abc.abstractmethod
     def _read_marker(self) -> Marker | None:
@@ -95,13 +99,13 @@ class ListedStore(AudioStore):
     @override
     def open(self, account: str, *, has_bookmark: bool) -> None:
         marker = self._read_marker()
-        if marker is None:
-            if has_bookmark:
-                reason = f"the state has a bookmark, but there is no {MARKER_NAME}. Is it mounted?"
-                raise StorageError(OPEN, reason)
+        if not marker and has_bookmark:
+            reason = f"the state has a bookmark, but there is no {MARKER_NAME}. Is it mounted?"
+            raise StorageError(OPEN, reason)
+        if not marker:
             self._create_marker(new_marker(account))
             marker = self._read_marker()
-        if marker is None:
+        if not marker:
             raise StorageError(OPEN, f"{MARKER_NAME} cannot be read after it was written")
         check_marker(marker, account)
 
@@ -109,7 +113,7 @@ class ListedStore(AudioStore):
     def find(self, stem: str) -> list[StoredFile]:
         files = []
         for paths in self._candidates(stem).values():
-            examined = [file for file in map(self._examine, paths) if file]
+            examined = [file for file in map(self._examine_one, paths) if file]
             existing = [file for file in examined if not file.is_missing]
             if len(existing) > 1 and not self._has_warned:
                 self._has_warned = True
@@ -167,6 +171,14 @@ class ListedStore(AudioStore):
             return any(True for _ in self._list(folder.rstrip("/")))
         except StorageError:
             return True
+
+    def _examine_one(self, path: str) -> StoredFile | None:
+        """Examine a file. A failure concerns this file only if the marker can still be read."""
+        try:
+            return self._examine(path)
+        except FileUnreadableError:
+            self._read_marker()
+            raise
 
     def _candidates(self, stem: str) -> dict[int, list[str]]:
         """Return the paths of a recording's files by version, in the order in which they count."""

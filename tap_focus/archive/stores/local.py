@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 import typing as t
@@ -15,6 +14,7 @@ from typing_extensions import override
 
 from tap_focus.archive.naming import content_type_of
 from tap_focus.archive.stores.checksum_file import CHECKSUM_FILE, ChecksumFile
+from tap_focus.archive.stores.hashing import checksum_of
 from tap_focus.archive.stores.interface import (
     OPEN,
     READ,
@@ -103,15 +103,11 @@ class LocalStore(ListedStore):
 
     @override
     def checksum(self, path: str) -> tuple[int, str]:
-        digest, size = hashlib.sha256(), 0
         with (
-            storage_errors(f"read {path} in media_path", one_file=OSError),
+            storage_errors(f"read {path} in media_path", FileUnreadableError),
             (self.root / path).open("rb", buffering=0) as file,
         ):
-            while chunk := file.read(READ_SIZE):
-                digest.update(chunk)
-                size += len(chunk)
-        return size, digest.hexdigest()
+            return checksum_of(iter(lambda: file.read(READ_SIZE), b""))
 
     @override
     def recorded_checksum(self, path: str) -> str | None:
@@ -130,7 +126,7 @@ class LocalStore(ListedStore):
             self._unsynced.add(day)
             self._remember(file.path)
         existing = file if is_new else self._examine(file.path)
-        if existing is None or existing.is_missing:
+        if not existing or existing.is_missing:
             reason = "another kind of file has its name"
             raise FileUnreadableError(f"write {file.path} in media_path", reason)
         return existing, is_new
@@ -182,7 +178,7 @@ class LocalStore(ListedStore):
         """Return the recorded file. A file without an entry is read, and gets one."""
         recorded = self._recorded(path)
         size = 0
-        with storage_errors(f"read {path} in media_path", one_file=OSError):
+        with storage_errors(f"read {path} in media_path", FileUnreadableError):
             try:
                 status = (self.root / path).stat()
                 size = status.st_size if stat.S_ISREG(status.st_mode) else 0
@@ -252,14 +248,6 @@ class _NewLocalFile(PartialFile, NewFile):
         try:
             with storage_errors(WRITE):
                 self.close()
-            file = StoredFile(
-                path=path,
-                size=self.size,
-                sha256=self.sha256,
-                content_type=details.content_type,
-                source=details.source,
-                duration=details.duration,
-            )
-            return self._store.store(self.path, file)
+            return self._store.store(self.path, self.describe(path, details))
         finally:
             self.discard()

@@ -11,16 +11,13 @@ from datetime import datetime, timezone
 
 import msgspec
 
+from tap_focus.archive.printable import printable
 from tap_focus.errors import StorageError
 
 MARKER_NAME = "tap-focus-archive.json"
 
 LAYOUT = 1
 """Version of the names of folders and files. Another layout needs another version."""
-
-
-MAX_PRINTED_LENGTH = 300
-"""Characters of another account that an error shows. The file may have any content."""
 
 
 class Marker(msgspec.Struct, frozen=True):
@@ -69,7 +66,6 @@ def check_marker(marker: Marker, account: str) -> None:
     if marker.layout != LAYOUT:
         reason = f"its {MARKER_NAME} has layout {marker.layout}, but this version writes {LAYOUT}"
     elif marker.account != account:
-        owner = ascii(marker.account)[1:-1][:MAX_PRINTED_LENGTH]
-        reason = f"it is the archive of account {owner}, not of {account}"
+        reason = f"it is the archive of account {printable(marker.account)}, not of {account}"
     if reason:
         raise StorageError("open media_path", reason)

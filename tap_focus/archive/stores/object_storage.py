@@ -6,7 +6,6 @@ is complete. It replaces no other object, except an empty one.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tempfile
 import typing as t
@@ -16,6 +15,7 @@ from typing_extensions import override
 
 from tap_focus.archive.naming import content_type_of
 from tap_focus.archive.stores.free_space import check_free_space
+from tap_focus.archive.stores.hashing import checksum_of
 from tap_focus.archive.stores.interface import (
     OPEN,
     WRITE,
@@ -26,6 +26,7 @@ from tap_focus.archive.stores.interface import (
 )
 from tap_focus.archive.stores.listing import ListedStore
 from tap_focus.archive.stores.marker import MARKER_NAME, Marker, decode_marker, encode_marker
+from tap_focus.errors import FileUnreadableError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,33 +76,23 @@ class ObjectStore(ListedStore):
 
     @override
     def checksum(self, path: str) -> tuple[int, str]:
-        digest, size = hashlib.sha256(), 0
         with (
-            storage_errors(f"read {path} in media_path", one_file=PermissionError),
+            storage_errors(f"read {path} in media_path", FileUnreadableError),
             self.fs.open(self._full(path), "rb", block_size=BLOCK_SIZE) as file,
         ):
-            while chunk := _read(file, size):
-                digest.update(chunk)
-                size += len(chunk)
-        return size, digest.hexdigest()
+            return checksum_of(_chunks(file))
 
     @override
     def recorded_checksum(self, path: str) -> str | None:
-        with storage_errors(f"examine {path} in media_path", one_file=PermissionError):
+        with storage_errors(f"examine {path} in media_path", FileUnreadableError):
             return _recorded(self.fs.info(self._full(path)))[0]
 
     def store(self, path: str, content: NewObject, details: FileDetails) -> tuple[StoredFile, bool]:
         """Upload a spooled file; see `NewFile.commit`."""
-        # Other text can make the signature of the request invalid.
-        is_valid = _HEADER.fullmatch(details.content_type)
-        file = StoredFile(
-            path=path,
-            size=content.size,
-            sha256=content.sha256,
-            content_type=details.content_type if is_valid else content_type_of(path),
-            source=details.source,
-            duration=details.duration,
-        )
+        if not _HEADER.fullmatch(details.content_type):
+            # It could make the signature of the request invalid.
+            details = details._replace(content_type=content_type_of(path))
+        file = content.describe(path, details)
         with storage_errors(WRITE):
             file, is_new = self._upload(file, content, details.retention)
         with self._lock:
@@ -157,7 +148,7 @@ class ObjectStore(ListedStore):
     @override
     def _examine(self, path: str) -> StoredFile | None:
         """Return an object by its metadata, or read it if its checksum is not recorded."""
-        with storage_errors(f"examine {path} in media_path", one_file=PermissionError):
+        with storage_errors(f"examine {path} in media_path", FileUnreadableError):
             try:
                 info = self.fs.info(self._full(path))
             except FileNotFoundError:
@@ -202,16 +193,10 @@ class NewObject(NewFile):
     """The content of an object before its upload, in memory as long as it is small."""
 
     def __init__(self, store: ObjectStore) -> None:
+        super().__init__()
         self._store = store
         with storage_errors("write a temporary file"):
             self._file = tempfile.NamedTemporaryFile(buffering=SPOOL_BYTES)  # noqa: SIM115
-        self.restart()
-
-    @property
-    @override
-    def sha256(self) -> str:
-        """The checksum of what was written, in hex."""
-        return self._digest.hexdigest()
 
     def flushed_path(self) -> str:
         """Write all content to the temporary file, and return its path."""
@@ -224,20 +209,16 @@ class NewObject(NewFile):
         return t.cast("t.BinaryIO", self._file.file)  # aiohttp needs a real file, not a wrapper
 
     @override
-    def write(self, chunk: bytes) -> None:
+    def _append(self, chunk: bytes) -> None:
         with storage_errors("write a temporary file"):
             check_free_space(tempfile.gettempdir(), len(chunk))
             self._file.write(chunk)
-        self._digest.update(chunk)
-        self.size += len(chunk)
 
     @override
-    def restart(self) -> None:
+    def _clear(self) -> None:
         with storage_errors("write a temporary file"):
             self._file.seek(0)
             self._file.truncate()
-        self.size = 0
-        self._digest = hashlib.sha256()
 
     @override
     def commit(self, path: str, details: FileDetails) -> tuple[StoredFile, bool]:
@@ -249,6 +230,13 @@ class NewObject(NewFile):
     @override
     def discard(self) -> None:
         self._file.close()
+
+
+def _chunks(file: t.Any) -> Iterator[bytes]:
+    position = 0
+    while chunk := _read(file, position):
+        yield chunk
+        position += len(chunk)
 
 
 def _read(file: t.Any, position: int, attempts: int = READ_ATTEMPTS) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import stat
@@ -13,7 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from typing_extensions import override
+
 from tap_focus.archive.stores.free_space import check_free_space
+from tap_focus.archive.stores.hashing import HashedFile
 from tap_focus.archive.stores.interface import WRITE, storage_errors
 
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
@@ -26,38 +28,28 @@ _PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial")
 _WITHOUT_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
-class PartialFile:
+class PartialFile(HashedFile):
     """A partial file in the folder of the final file, which may be on its own volume."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
         self.path = folder / f".{uuid4().hex}.partial"
         self._file: t.BinaryIO | None = None
-        self.size = 0
-        self._digest = hashlib.sha256()
 
-    def write(self, chunk: bytes) -> None:
-        """Append to the content."""
+    @override
+    def _append(self, chunk: bytes) -> None:
         with storage_errors(WRITE):
             file = self._open()
             check_free_space(self._folder, len(chunk))
             file.write(chunk)
-        self._digest.update(chunk)
-        self.size += len(chunk)
 
-    def restart(self) -> None:
-        """Remove the content."""
+    @override
+    def _clear(self) -> None:
         if self._file:
             with storage_errors(WRITE):
                 self._file.seek(0)
                 self._file.truncate()
-        self.size = 0
-        self._digest = hashlib.sha256()
-
-    @property
-    def sha256(self) -> str:
-        """The checksum of what was written, in hex."""
-        return self._digest.hexdigest()
 
     def close(self) -> Path:
         """Sync the content to the disk. A file under its name must never be empty or incomplete."""

@@ -19,7 +19,7 @@ from tap_focus.archive.naming import content_type_of
 from tap_focus.archive.stores.interface import OPEN, WRITE, StoredFile, error_code, storage_errors
 from tap_focus.archive.stores.marker import MARKER_NAME, Marker, decode_marker, encode_marker
 from tap_focus.archive.stores.object_storage import ObjectStore, details_of, metadata_of, sha256_of
-from tap_focus.errors import LockError, StorageError
+from tap_focus.errors import FileUnreadableError, LockError, StorageError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ class S3Store(ObjectStore):
     @override
     def recorded_checksum(self, path: str) -> str | None:
         """Return the SHA-256 that S3 has verified; None for an object uploaded in parts."""
-        with storage_errors(f"examine {path} in media_path", one_file=PermissionError):
+        with storage_errors(f"examine {path} in media_path", FileUnreadableError):
             return _full_sha256(self._head(path) or {})
 
     @override
@@ -86,7 +86,7 @@ class S3Store(ObjectStore):
             )
             file = msgspec.structs.replace(file, has_legal_hold=True)
         until, current = _whole_seconds(retention.until), file.locked_until
-        if until is None or until == current:
+        if not until or until == current:
             return file
         if current and until < current:
             raise LockError(action, f"it is locked until {current:%Y-%m-%dT%H:%M:%SZ} already")
@@ -125,7 +125,7 @@ class S3Store(ObjectStore):
         lock = self._lock_arguments(retention)
         for _ in range(MAX_CONFLICTS):
             refusal = self._put_object(file, content, {**lock, **condition})
-            if refusal is None:
+            if not refusal:
                 if self._lock_mode and "ObjectLockMode" not in lock:
                     return self._examine(file.path) or file, True  # the bucket's default applies
                 until = lock.get("ObjectLockRetainUntilDate")
@@ -217,7 +217,7 @@ class S3Store(ObjectStore):
 
     @override
     def _examine(self, path: str) -> StoredFile | None:
-        with storage_errors(f"examine {path} in media_path", one_file=PermissionError):
+        with storage_errors(f"examine {path} in media_path", FileUnreadableError):
             head = self._head(path)
         if not head or not head["ContentLength"]:
             return None
@@ -246,7 +246,7 @@ class S3Store(ObjectStore):
         """Return the marker from the object's metadata, which takes no permission to read it."""
         with storage_errors(OPEN):
             head = self._head(MARKER_NAME)
-            if head is None:
+            if not head:
                 return None
             text = head.get("Metadata", {}).get("marker")
             return decode_marker(text) if text else super()._read_marker()
@@ -295,6 +295,6 @@ def _is_past_or_imminent(moment: datetime) -> bool:
 
 def _whole_seconds(moment: datetime | None) -> datetime | None:
     """Round up: S3 may drop fractions of a second."""
-    if moment is None:
+    if not moment:
         return None
     return moment.replace(microsecond=0) + timedelta(seconds=moment.microsecond > 0)
