@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 
 from tap_focus.errors import InvalidAudioError
@@ -40,16 +41,8 @@ def check_content(head: bytes) -> None:
     Raises:
         InvalidAudioError: the content is markup, text, or another known format.
     """
-    text = _decode(head)
-    start = (text or "").removeprefix("\ufeff").lstrip()
-    if (start.startswith(_MARKUP) and _is_text(start)) or (text is None and _is_8_bit_markup(head)):
-        raise InvalidAudioError("The content is HTML, XML or JSON, not audio")
-    has_words = len(start.split()) > max(1, len(start) // MAX_WORD_LENGTH)
-    if head.isspace() or (has_words and _is_text(start)):
-        raise InvalidAudioError("The content is text, not audio")
-    for signature, name in _OTHER_FORMATS.items():
-        if head.startswith(signature):
-            raise InvalidAudioError(f"The content is {name}, not audio")
+    if found := _find_other_content(head):
+        raise InvalidAudioError(f"The content is {found}, not audio")
 
 
 def check_size(size: int, duration: float | None) -> None:
@@ -64,20 +57,30 @@ def check_size(size: int, duration: float | None) -> None:
         )
 
 
-def _decode(data: bytes) -> str | None:
-    """Return data in UTF-8 or UTF-16, perhaps cut within a character, as text; else None."""
+def _find_other_content(head: bytes) -> str:
+    """Describe content that is not audio; empty if nothing speaks against audio."""
+    for signature, name in _OTHER_FORMATS.items():
+        if head.startswith(signature):
+            return name
+    if head.isspace():
+        return "empty text"
+    text = _decode(head).lstrip()
+    if not all(char.isprintable() or char.isspace() for char in text):
+        return ""
+    if text.startswith(_MARKUP):
+        return "HTML, XML or JSON"
+    has_words = len(text.split()) > max(1, len(text) // MAX_WORD_LENGTH)
+    return "text" if has_words else ""
+
+
+def _decode(data: bytes) -> str:
+    """Return data as text, which may be cut within a character; empty if it is no text."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="ignore")
     if not (any(data[::2]) and any(data[1::2])):
         data = data.replace(b"\0", b"")  # UTF-16 of a western language, without a byte order mark
-    text = data.decode(errors="ignore")
-    return text if len(text.encode()) >= len(data) - 3 else None
-
-
-def _is_text(text: str) -> bool:
-    return all(char.isprintable() or char.isspace() for char in text)
-
-
-def _is_8_bit_markup(data: bytes) -> bool:
-    """Return whether data is markup in an encoding such as ISO 8859-1."""
-    return bool(_8_BIT_MARKUP.match(data)) and not _CONTROL.search(data)
+    text = data.decode("utf-8-sig", errors="ignore")
+    if len(text.encode()) >= len(data.removeprefix(codecs.BOM_UTF8)) - 3:
+        return text
+    is_markup = _8_BIT_MARKUP.match(data) and not _CONTROL.search(data)
+    return data.decode("cp1252", errors="ignore") if is_markup else ""

@@ -87,8 +87,7 @@ def file_stem(interaction_id: int, start: object) -> str:
     day = UNKNOWN_DAY
     if moment := parse_date_time(start):
         with suppress(OverflowError):  # the UTC day is outside the years 1 to 9999
-            moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
-            day = moment.date().isoformat().replace("-", "/")
+            day = in_utc(moment).date().isoformat().replace("-", "/")
     return f"{day}/{name}"
 
 
@@ -151,6 +150,15 @@ def path_from_uri(uri: str) -> str:
     Only the last four parts count, so an archive can be moved as a whole.
     """
     return "/".join(uri.split("/")[-4:])
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a time in UTC, which is also the zone of a naive one.
+
+    Raises:
+        OverflowError: it is outside the years 1 to 9999.
+    """
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
 
 
 def parse_date_time(value: object) -> datetime | None:

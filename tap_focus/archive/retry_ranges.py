@@ -31,7 +31,6 @@ MIN_JOINED = timedelta(minutes=1)
 """Adjacent ranges are joined if they were requested within this time, or within a quarter of the
 time since."""
 
-
 _Count = t.Annotated[int, msgspec.Meta(ge=0)]
 _Time = t.Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -78,9 +77,11 @@ class RetrySchedule:
 
     def is_due(self, part: RetryRange, run: datetime) -> bool:
         """Return whether a range has to be requested in a run that started at a time."""
-        first, last = part.requested_until, part.retried
-        if last is None or last >= first + self.period:  # the period has been made shorter
-            return (last or first) < run
+        first = part.requested_until
+        last = part.retried or first
+        # The last time can be after the period, if the setting has been lowered.
+        if not part.retried or last >= first + self.period:
+            return last < run
         return any(last < first + time <= run for time in self._times)
 
     def is_over(self, since: datetime, now: datetime, *, periods: int = 1) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 
 from tap_focus.api.record_model import KEY
-from tap_focus.archive.naming import parse_date_time
+from tap_focus.archive.naming import in_utc, parse_date_time
 from tap_focus.archive.stores.interface import Retention
 
 if t.TYPE_CHECKING:
@@ -24,7 +24,6 @@ MAX_COPIED_LENGTH = 4096
 
 MAX_DURATION = 7 * 24 * 60 * 60
 """Longest plausible duration of a recording in seconds. A longer one is ignored."""
-
 
 _FIRST = datetime(1, 1, 1, tzinfo=timezone.utc)
 _LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
@@ -79,13 +78,13 @@ def retention_of(recording: Recording) -> Retention:
     """Return how long Focus keeps a recording."""
     until = parse_date_time(recording.get("retainUntil"))
     # The structure of legalHolds is not documented: what is neither null nor empty is a hold.
-    return Retention(_in_utc(until), legal_hold=bool(recording.get("legalHolds")))
+    return Retention(_clamp_to_utc(until), legal_hold=bool(recording.get("legalHolds")))
 
 
 def ended_at(recording: Recording) -> datetime | None:
     """Return when a recording ended, or else when it started, if Focus states it."""
     times = (parse_date_time(recording.get(f"{name}DatetimeUTC")) for name in ("end", "start"))
-    return _in_utc(next(filter(None, times), None))
+    return _clamp_to_utc(next(filter(None, times), None))
 
 
 def new_row(recording: Recording) -> Row:
@@ -131,11 +130,11 @@ def _date_time_or_none(value: object) -> str | None:
     return text if parse_date_time(text) else None
 
 
-def _in_utc(moment: datetime | None) -> datetime | None:
-    """Return a time in UTC, or the first or last one that Python knows."""
-    if moment is None:
+def _clamp_to_utc(moment: datetime | None) -> datetime | None:
+    """Return a time in UTC, or the first or last one that Python can represent."""
+    if not moment:
         return None
     try:
-        return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+        return in_utc(moment)
     except OverflowError:
         return _FIRST if moment.year == 1 else _LAST

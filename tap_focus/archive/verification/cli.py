@@ -11,12 +11,12 @@ from contextlib import contextmanager
 
 import click
 
+from tap_focus.archive.printable import printable
 from tap_focus.archive.stores.factory import open_store
 from tap_focus.archive.verification.comparison import FINDINGS, Check, Comparison, DayEnd
 from tap_focus.archive.verification.console import Console
 from tap_focus.archive.verification.manifest import InvalidManifestError, Manifest
 from tap_focus.archive.verification.options import parse_day, parse_reports, parse_share
-from tap_focus.archive.verification.printable import printable
 from tap_focus.archive.verification.report import write_report
 from tap_focus.archive.verification.result import About, Result, now
 from tap_focus.errors import OutputError, StorageError

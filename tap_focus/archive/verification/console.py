@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 import click
 
+from tap_focus.archive.printable import printable
 from tap_focus.archive.verification.comparison import FAILURES, NOTICES
 from tap_focus.archive.verification.manifest import NOT_TRIED
-from tap_focus.archive.verification.printable import printable
 from tap_focus.errors import OutputError
 
 if t.TYPE_CHECKING:

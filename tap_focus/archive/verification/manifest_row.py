@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import typing as t
-from datetime import timezone
 
 import msgspec
 
-from tap_focus.archive.naming import file_stem, parse_date_time
+from tap_focus.archive.naming import file_stem, in_utc, parse_date_time
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,11 +109,11 @@ def _utc(value: object) -> str | None:
     if isinstance(text, str) and _SHORT_OFFSET.search(text):
         text += ":00"
     moment = parse_date_time(text)
-    if moment is None:
+    if not moment:
         return None
     try:
-        moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
-    except OverflowError:  # beyond the year 9999
+        moment = in_utc(moment)
+    except OverflowError:
         return None
     fraction = _FRACTION.search(t.cast("str", value))
     return f"{moment.replace(tzinfo=None).isoformat()}{fraction[1] if fraction else ''}"

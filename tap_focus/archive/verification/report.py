@@ -10,8 +10,8 @@ from tempfile import NamedTemporaryFile, TemporaryFile
 
 import msgspec
 
+from tap_focus.archive.printable import csv_cell
 from tap_focus.archive.verification.comparison import FINDINGS
-from tap_focus.archive.verification.printable import csv_cell
 from tap_focus.archive.verification.report_html import write_html
 from tap_focus.archive.verification.result import LIMITS, DayCounts
 

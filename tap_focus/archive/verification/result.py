@@ -13,9 +13,9 @@ from tempfile import TemporaryFile
 import msgspec
 from typing_extensions import Self
 
+from tap_focus.archive.printable import printable
 from tap_focus.archive.verification.comparison import FAILURES, FINDINGS, Check, Finding
 from tap_focus.archive.verification.manifest import NOT_TRIED, STATUSES
-from tap_focus.archive.verification.printable import printable
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
