@@ -133,6 +133,18 @@ def test_batch_files_contain_every_record(tap: TapRunner, sandbox: Sandbox, tmp_
     assert [without_tap_fields(record) for record in records_in_batches(run)] == sandbox.feed()
 
 
+def test_other_users_cannot_read_batch_files(
+    tap: TapRunner, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    run = tap(config={**sandbox.settings, "batch_config": batches_in(tmp_path)})
+
+    paths = list((tmp_path / "batches").rglob("*"))
+    assert run.of_type("BATCH")
+    assert paths
+    for path in (tmp_path / "batches", *paths):
+        assert not path.stat().st_mode & 0o007, path
+
+
 def test_no_state_advances_past_a_record_that_is_in_no_batch(
     tap: TapRunner, sandbox: Sandbox, tmp_path: Path
 ) -> None:
