@@ -299,6 +299,23 @@ def test_meltano_select_changes_one_line_of_the_project_file(meltano: Meltano) -
     assert len(after) == len(before) + 1
 
 
+def test_the_loader_commits_audio_in_small_batches(meltano: Meltano, tmp_path: Path) -> None:
+    """Meltano documents such variables for load_schema; this name is the project's own."""
+    loader, received = tmp_path / "loader", tmp_path / "received.json"
+    loader.write_text(f'#!/bin/sh\ncp "$2" {received}\ncat >/dev/null\n', encoding="utf-8")
+    loader.chmod(0o700)
+    project = meltano.folder / "meltano.yml"
+    text = project.read_text("utf-8")
+    changed = text.replace("executable: target-postgres\n", f"executable: {loader}\n")
+    assert changed != text
+    project.write_text(changed, encoding="utf-8")
+    meltano.run(
+        "run", "tap-focus-media", "target-postgres", TAP_FOCUS_MEDIA_PATH=str(tmp_path / "audio")
+    )
+
+    assert json.loads(received.read_bytes())["batch_size_rows"] == 500
+
+
 @pytest.mark.parametrize(
     ("settings", "is_valid"), [({}, True), ({"TAP_FOCUS_API_KEY": "wrong"}, False)]
 )
