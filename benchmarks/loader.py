@@ -48,8 +48,11 @@ KEY = "interactionId"
 PAGE_SIZE = 1000
 FEEDS = ("full", "empty")
 
-LOADER_DEFAULTS = {"use_copy": False, "validate_records": True}
+LOADER_DEFAULTS = {"use_copy": False, "validate_records": True, "batch_size_rows": 10_000}
 """Defaults of target-postgres that meltano.yml changes."""
+
+BATCH_SIZE = 5_000
+"""Rows that the loader commits at once: `_load_batch_size` of tap-focus in meltano.yml."""
 
 SQL_TYPES = {"integer": "bigint", "number": "numeric", "boolean": "boolean", "string": "text"}
 """Types of columns for the COPY without a loader. All others are jsonb."""
@@ -83,6 +86,7 @@ class Bench:
         self._target_settings: dict[str, Any] = {
             **json.loads(self._run(command, stdout=subprocess.PIPE)),
             "sqlalchemy_url": database_url.replace("postgresql://", "postgresql+psycopg://", 1),
+            "batch_size_rows": BATCH_SIZE,
         }
         self._expected_rows = {}
         for feed in FEEDS:

@@ -33,10 +33,11 @@ are medians. Start-up is a run of the same pipeline on an empty feed.
 
 {targets}
 
-The settings in meltano.yml are `use_copy: true` and `validate_records: false`. The loader's
-defaults are the opposite. The tap declares arrays without `items`, so that the loader makes `jsonb`
-columns of them. With `items`, they become `jsonb[]` and `text[]`. COPY writes the same rows into an
-empty table with the same types of columns. It is the limit for any loader in Python.
+The settings in meltano.yml are `use_copy: true`, `validate_records: false`, and 5,000 rows at once.
+The loader's defaults are the opposite, and 10,000 rows. The tap declares arrays without `items`, so
+that the loader makes `jsonb` columns of them. With `items`, they become `jsonb[]` and `text[]`. COPY
+writes the same rows into an empty table with the same types of columns. It is the limit for any
+loader in Python.
 
 Measured on {date}: {machine}. The load average was {load_averages}. With other work on
 the machine, the ratios are not reliable.
@@ -138,7 +139,8 @@ def _target_table(results: Results) -> Iterator[str]:
             items.wall / meltano.wall,
             "at least 3.5",
         ),
-        ("The same with arrays as they are", defaults.wall / meltano.wall, None),
+        ("The same, both without Meltano", items.wall / loader.wall, None),
+        ("The same in Meltano, with arrays as they are", defaults.wall / meltano.wall, None),
         ("The shell pipe, divided by the loader alone", shell.wall / loader.wall, "at most 1.05"),
         ("`meltano run`, divided by the loader alone", meltano.wall / loader.wall, None),
         ("The same, without start-up", meltano.net_wall / loader.net_wall, None),
