@@ -35,9 +35,9 @@ are medians. Start-up is a run of the same pipeline on an empty feed.
 
 The settings in meltano.yml are `use_copy: true`, `validate_records: false`, and 5,000 rows at once.
 The loader's defaults are the opposite, and 10,000 rows. The tap declares arrays without `items`, so
-that the loader makes `jsonb` columns of them. With `items`, they become `jsonb[]` and `text[]`. COPY
-writes the same rows into an empty table with the same types of columns. It is the limit for any
-loader in Python.
+that the loader makes `jsonb` columns of them. With `items`, they become `jsonb[]` and `text[]`.
+COPY writes the same rows into an empty table with the same types of columns. It is the limit for
+any loader in Python.
 
 Measured on {date}: {machine}. The load average was {load_averages}. With other work on
 the machine, the ratios are not reliable.
