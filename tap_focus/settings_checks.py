@@ -22,6 +22,9 @@ if t.TYPE_CHECKING:
 
     from jsonschema import ValidationError
 
+DOMAIN = ".focus.subphonic.ai"
+"""The host of a region is its name with this domain."""
+
 
 def normalize(config: Mapping[str, t.Any], schema: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return a copy of a configuration without nulls, with values of the types in the schema.
@@ -111,13 +114,13 @@ def unknown_settings(names: Collection[str], schema: Mapping[str, t.Any]) -> lis
 
 def base_url(config: Mapping[str, t.Any]) -> str:
     """Return the URL to which paths are appended; `api_url` takes precedence over `region`."""
-    return str(config.get("api_url") or f"https://{config.get('region')}.focus.subphonic.ai/api")
+    return str(config.get("api_url") or f"https://{config.get('region')}{DOMAIN}/api")
 
 
 def account(config: Mapping[str, t.Any]) -> str:
-    """Return what identifies the account: its region, or else its host, and its number."""
-    place = config.get("region") or urlsplit(base_url(config)).hostname
-    return f"{place}/{config.get('client_id')}"
+    """Return what identifies the account: the region or another host, and its number."""
+    host = urlsplit(base_url(config)).hostname or ""
+    return f"{host.removesuffix(DOMAIN)}/{config.get('client_id')}"
 
 
 def to_utc(text: str) -> str:

@@ -50,6 +50,10 @@ class TapFocus(Tap):
         # Created first, since signals may arrive as soon as the SDK has set the handlers.
         self.message_writer = MessageWriter()
         super().__init__(state=validate_state(state), message_writer=self.message_writer, **kwargs)
+        for name in self.state.get("bookmarks") or {}:
+            stream = t.cast("FeedStream | None", self.streams.get(name))
+            if stream and stream.selected:
+                stream.check_state()
 
     @override
     def discover_streams(self) -> list[FeedStream]:
@@ -77,14 +81,11 @@ class TapFocus(Tap):
                 max_seconds=config.get("media_max_seconds", 1),
             ),
         )
+        account = settings_checks.account(config)
         return [
-            RecordingsStream(self, client=client, writer=writer),
+            RecordingsStream(self, client=client, writer=writer, account=account),
             RecordingMediaStream(
-                self,
-                client=client,
-                writer=writer,
-                downloader=downloader,
-                account=settings_checks.account(config),
+                self, client=client, writer=writer, account=account, downloader=downloader
             ),
         ]
 

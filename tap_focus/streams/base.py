@@ -52,10 +52,11 @@ class FeedStream(Stream, abc.ABC):
     # The SDK would read the feed once for each partition in a state.
     partitions = None
 
-    def __init__(self, tap: Tap, *, client: Client, writer: MessageWriter) -> None:
+    def __init__(self, tap: Tap, *, client: Client, writer: MessageWriter, account: str) -> None:
         super().__init__(tap)
         self._client = client
         self._writer = writer
+        self._account = account
         self._pending_state: tuple[str | None, dict[str, t.Any]] | None = None
         # The tap logs each error with a reason. The SDK's line before it has none.
         self.logger.addFilter(_is_not_unhandled_error)
@@ -102,9 +103,13 @@ class FeedStream(Stream, abc.ABC):
         """Whether the bookmark may advance after a page."""
         return True
 
+    def check_state(self) -> None:
+        """Raise ConfigValidationError if the bookmark was written with other settings."""
+        self.state_manager.check("account", self._account, label="account")
+
     def extra_state(self) -> dict[str, t.Any]:
         """Return what the bookmark contains besides the cursor."""
-        return {}
+        return {"account": self._account}
 
     @cached_property
     @override

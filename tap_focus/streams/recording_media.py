@@ -71,12 +71,11 @@ class RecordingMediaStream(FeedStream):
         *,
         client: Client,
         writer: MessageWriter,
-        downloader: AudioDownloader,
         account: str,
+        downloader: AudioDownloader,
     ) -> None:
-        super().__init__(tap, client=client, writer=writer)
+        super().__init__(tap, client=client, writer=writer, account=account)
         self._downloader = downloader
-        self._account = account
 
     @override
     def new_progress(self) -> AudioProgress:
@@ -150,6 +149,11 @@ class RecordingMediaStream(FeedStream):
         self._downloader.flush()
 
     @override
+    def check_state(self) -> None:
+        super().check_state()
+        self.state_manager.check("shard", str(self._shard), label="media_shard")
+
+    @override
     def extra_state(self) -> dict[str, t.Any]:
         """Return what to request again, and the shard if there are several.
 
@@ -161,6 +165,7 @@ class RecordingMediaStream(FeedStream):
             {"failed": []} if "failed" in self.state_manager.stream_state else {}
         )
         return {
+            **super().extra_state(),
             **shard,
             **legacy,
             "position": self._position,
@@ -173,17 +178,11 @@ class RecordingMediaStream(FeedStream):
         return parse_shard(self.config.get("media_shard") or "1/1")
 
     def _check_settings(self) -> None:
-        error, shard = "", self.state_manager.shard
+        error = ""
         if not self.config.get("media_path"):
             error = "media_path: missing. Set it, or deselect the stream recording_media"
         elif self.config.get("media_lock") and not supports_locks(self.config["media_path"]):
             error = "media_lock: files can be locked in S3 only, so media_path must be an s3:// URL"
-        elif shard not in {None, str(self._shard)}:
-            error = (
-                f"media_shard: the state belongs to shard {shard}, which has skipped the "
-                f"recordings of other shards. Set {shard}, or start with fresh state. Archived "
-                "files are not downloaded again"
-            )
         if error:
             raise ConfigValidationError("Invalid settings", errors=[error])
 

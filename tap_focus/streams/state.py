@@ -7,6 +7,7 @@ import typing as t
 from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
+from tap_focus.archive.printable import printable
 from tap_focus.streams.columns import CURSOR_NAME
 from tap_focus.streams.sdk import StreamStateManager
 
@@ -30,11 +31,18 @@ class CursorStateManager(StreamStateManager):
             return None
         return self.stream_state.get("replication_key_value") or None
 
-    @property
-    def shard(self) -> str | None:
-        """The shard `k/n` that the bookmark belongs to; None if the work was not divided."""
-        stored = self.stream_state.get("shard")
-        return stored if isinstance(stored, str) and self.cursor else None
+    def check(self, name: str, value: str, *, label: str) -> None:
+        """Check that a value in the bookmark is that of this run. Older bookmarks may have none.
+
+        Raises:
+            ConfigValidationError: it is another one, so the cursor would skip recordings.
+        """
+        stored = self.stream_state.get(name)
+        if self.cursor and stored not in (None, value):
+            raise invalid_state(
+                f"the bookmark of {self.stream_name} belongs to {label} {printable(str(stored))}. "
+                f"This run is for {label} {value} and would skip recordings"
+            )
 
     def advance(self, cursor: str | None, **extra: t.Any) -> None:
         """Move the bookmark after all records of a page have been written.
@@ -64,31 +72,32 @@ def validate_state(state: t.Any) -> dict[str, t.Any]:
     if state is None:
         return {}
     if not isinstance(state, dict):
-        raise _invalid_state("it must be a JSON object")
+        raise invalid_state("it must be a JSON object")
     if state and "bookmarks" not in state:
-        raise _invalid_state(
+        raise invalid_state(
             "it has no bookmarks. From the output of `meltano state get`, pass singer_state only"
         )
     bookmarks = state.get("bookmarks")
     if not isinstance(bookmarks, (dict, type(None))):
-        raise _invalid_state("bookmarks must be a JSON object")
+        raise invalid_state("bookmarks must be a JSON object")
     kept = {}
     for stream, bookmark in (bookmarks or {}).items():
         if bookmark is None:
             continue
         name = f"bookmarks.{stream!a:.80}"
         if not isinstance(bookmark, dict):
-            raise _invalid_state(f"{name} must be a JSON object")
+            raise invalid_state(f"{name} must be a JSON object")
         kept[stream] = {k: v for k, v in bookmark.items() if k not in _SDK_KEYS}
         cursor = bookmark.get("replication_key_value")
         if cursor is not None and bookmark.get("replication_key") == REPLICATION_KEY:
             try:
                 cursor.encode()  # as the request will do
             except (AttributeError, UnicodeEncodeError):
-                raise _invalid_state(f"{name}.replication_key_value must be a string") from None
+                raise invalid_state(f"{name}.replication_key_value must be a string") from None
     return {**state, "bookmarks": kept}
 
 
-def _invalid_state(reason: str) -> ConfigValidationError:
-    advice = "Pass the last state of an earlier run, or no state to start from the beginning."
+def invalid_state(reason: str) -> ConfigValidationError:
+    """Return the error for a state that cannot be used, and for what reason."""
+    advice = "Pass the last state of this pipeline, or no state to start from the beginning."
     return ConfigValidationError("Invalid state", errors=[f"state: {reason}. {advice}"])

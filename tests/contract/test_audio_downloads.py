@@ -66,6 +66,7 @@ def test_a_file_is_stored_under_its_name_with_the_checksum_of_its_row(
     assert media_bookmark(run) == {
         "replication_key": "nextCursorId",
         "replication_key_value": page_cursor(2),
+        "account": "127.0.0.1/7",
         "position": 2,
         "retries": [],
         "refusals": 0,

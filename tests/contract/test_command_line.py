@@ -48,7 +48,8 @@ def test_a_state_with_the_next_cursor_follows_each_page(tap: TapRunner, sandbox:
     assert [len(page) for page in pages] == [100, 100, 50]
     assert all(len(set(page)) == 1 for page in pages)
     *after_pages, last = run.states
-    assert after_pages == [bookmark(page[0]) for page in pages]
+    account = f"127.0.0.1/{sandbox.settings['client_id']}"
+    assert after_pages == [bookmark(page[0], account) for page in pages]
     assert last not in after_pages, "the cursor of the empty page was not kept"
 
 

@@ -250,6 +250,7 @@ def test_a_catalog_cannot_change_how_the_feed_is_read(
     assert run.message_counts.keys() <= {"SCHEMA", "STATE"}
     assert run.state["bookmarks"].keys() == state["bookmarks"].keys()
     assert run.state["bookmarks"]["recordings"].keys() == {
+        "account",
         "replication_key",
         "replication_key_value",
     }

@@ -22,6 +22,8 @@ from tests.helpers.fake_focus import (
 from tests.helpers.runner import NULL, settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.helpers.fake_focus import Fault
     from tests.helpers.runner import TapRunner
 
@@ -195,6 +197,57 @@ def test_a_state_that_this_tap_cannot_have_written_is_rejected(tap: TapRunner, s
     assert "state" in run.log
     assert "Traceback" not in run.log
     assert focus.requests == []
+
+
+@guarantee("refuse-other-states")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_id": 8},
+        {"api_url": "https://localhost/api"},
+        {"api_url": None, "region": "eu"},
+    ],
+)
+def test_a_state_of_another_account_is_refused_before_any_request(
+    tap: TapRunner, changes: dict[str, Any]
+) -> None:
+    with FakeFocus(feed(2)) as focus:
+        first = tap(config=settings(focus))
+        requests = len(focus.requests)
+        config = {name: value for name, value in settings(focus, **changes).items() if value}
+        run = tap(config=config, state=first.state)
+
+    assert_fails(run, 1, "account 127.0.0.1/7", "would skip recordings")
+    assert run.messages == []
+    assert len(focus.requests) == requests
+
+
+@guarantee("refuse-other-states")
+def test_a_state_is_refused_before_another_stream_is_read(
+    tap: TapRunner, catalog: dict[str, Any], tmp_path: Path
+) -> None:
+    for stream in catalog["streams"]:
+        stream["selected"] = True
+    with FakeFocus(feed(2)) as focus:
+        config = settings(focus, media_path=str(tmp_path / "audio"))
+        run = tap(config=config, catalog=catalog, state=bookmark(page_cursor(1), "uk/7"))
+
+    assert_fails(run, 1, "recordings belongs to account uk/7")
+    assert focus.requests == []
+
+
+@guarantee("refuse-other-states")
+@pytest.mark.parametrize("account", ["127.0.0.1/7", None])
+def test_a_bookmark_without_an_account_is_continued(tap: TapRunner, account: str | None) -> None:
+    """Earlier versions wrote none, and neither does the query that restores a lost state."""
+    state = bookmark(page_cursor(1))
+    if account is None:
+        del state["bookmarks"]["recordings"]["account"]
+    with FakeFocus(feed(2, 2)) as focus:
+        run = tap(config=settings(focus), state=state)
+
+    assert (run.exit_code, run.ids) == (0, [3, 4])
+    assert run.state == bookmark(page_cursor(3))
 
 
 @guarantee("validate-state", "separate-bookmarks")

@@ -45,11 +45,15 @@ def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
         time.sleep(0.01)
 
 
-def bookmark(cursor: Any) -> dict[str, Any]:
-    """Return the state whose bookmark of `recordings` is a cursor."""
+def bookmark(cursor: Any, account: str = "127.0.0.1/7") -> dict[str, Any]:
+    """Return the state whose bookmark of `recordings` is a cursor, by default of a FakeFocus."""
     return {
         "bookmarks": {
-            "recordings": {"replication_key": "nextCursorId", "replication_key_value": cursor}
+            "recordings": {
+                "replication_key": "nextCursorId",
+                "replication_key_value": cursor,
+                "account": account,
+            }
         }
     }
 

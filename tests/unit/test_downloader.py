@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import Counter
@@ -70,8 +71,8 @@ class FakeClient:
             with self._lock:
                 self.active -= 1
 
-    def retry_audio(self, call: Callable[[], Any], *, max_retries: int | None) -> Any:
-        assert max_retries is None
+    def retry_audio(self, call: Callable[[], Any], *, max_retries: int) -> Any:
+        assert max_retries == sys.maxsize
         try:
             return call()
         except BrokenConnectionError:

@@ -387,3 +387,19 @@ def test_each_setting_has_a_title_and_a_description(name: str) -> None:
 
 def test_only_the_api_key_is_secret() -> None:
     assert [name for name, setting in OWN_SETTINGS.items() if setting.get("secret")] == ["api_key"]
+
+
+@pytest.mark.parametrize(
+    ("place", "account"),
+    [
+        ({"region": "uk"}, "uk/7"),
+        ({"api_url": "https://UK.focus.subphonic.ai/api"}, "uk/7"),
+        ({"api_url": "https://proxy.example.com:8443/focus"}, "proxy.example.com/7"),
+        ({"region": "uk", "api_url": "http://127.0.0.1:9/api"}, "127.0.0.1/7"),
+    ],
+)
+def test_an_account_is_a_number_in_a_region_or_at_a_host(
+    place: dict[str, str], account: str
+) -> None:
+    """A state and an archive belong to one account. The sandbox is none of Focus's regions."""
+    assert settings_checks.account({"client_id": 7, **place}) == account

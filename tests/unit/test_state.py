@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -66,18 +67,21 @@ def test_the_sdk_does_not_move_the_bookmark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bookmark", "shard"),
+    ("bookmark", "is_valid"),
     [
-        ({**BOOKMARK, "shard": "2/3"}, "2/3"),
-        ({**BOOKMARK, "shard": 5}, None),
-        (BOOKMARK, None),
-        ({"shard": "2/3"}, None),
+        ({**BOOKMARK, "shard": "2/3"}, True),
+        ({**BOOKMARK, "shard": "1/3"}, False),
+        ({**BOOKMARK, "shard": 5}, False),
+        ({**BOOKMARK, "shard": ["2/3"]}, False),
+        (BOOKMARK, True),
+        ({"shard": "1/3"}, True),
     ],
 )
 def test_a_bookmark_belongs_to_a_shard_once_it_has_a_cursor(
-    bookmark: dict[str, Any], shard: str | None
+    bookmark: dict[str, Any], *, is_valid: bool
 ) -> None:
-    assert manager_for(bookmark).shard == shard
+    with nullcontext() if is_valid else pytest.raises(ConfigValidationError):
+        manager_for(bookmark).check("shard", "2/3", label="media_shard")
 
 
 @pytest.mark.parametrize(
