@@ -114,7 +114,8 @@ def test_a_second_run_loads_new_recordings_and_replaces_updated_ones(
     meltano.run(*PIPELINE, **warehouse.environment)
 
     assert_complete(warehouse, sandbox)
-    assert state == bookmark(cursor_of(state))
+    account = f"127.0.0.1/{sandbox.settings['client_id']}"
+    assert state == bookmark(cursor_of(state), account)
     assert cursor_queries(sandbox)[sent_before]["cursorId"] == cursor_of(state)
     after = warehouse.rows()
     updated = [
