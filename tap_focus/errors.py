@@ -112,6 +112,10 @@ class ResponseTooLargeError(APIError):
     """A response exceeds a size limit."""
 
 
+class PageSizeIgnoredError(APIError):
+    """A page has far more recordings than were requested."""
+
+
 class InvalidRecordingError(APIError):
     """A recording has no usable primary key, or is too large."""
 

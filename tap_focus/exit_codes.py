@@ -55,7 +55,8 @@ OUTCOMES: dict[type[Exception] | tuple[type[Exception], int], Outcome] = {
     OSError: Outcome(os.EX_IOERR, "Check that the file or folder exists and can be accessed."),
     errors.UnavailableError: Outcome(
         os.EX_TEMPFAIL,
-        "State is unchanged. Run again later. If the error persists, check the network.",
+        "Earlier pages have been written and the state saved. Run again later. If the error "
+        "persists, check the network.",
     ),
     errors.InvalidResponseError: Outcome(
         os.EX_PROTOCOL,
@@ -74,6 +75,10 @@ OUTCOMES: dict[type[Exception] | tuple[type[Exception], int], Outcome] = {
         "Check that api_url is the API of Focus. Otherwise ask Focus support.",
     ),
     errors.ResponseTooLargeError: Outcome(os.EX_CONFIG, "Set a smaller page_size."),
+    errors.PageSizeIgnoredError: Outcome(
+        os.EX_CONFIG,
+        "Check that api_url is the API of Focus. If it is, set page_size to the number that it sends.",
+    ),
     (errors.HTTPStatusError, 401): Outcome(
         os.EX_CONFIG,
         "Check api_key, username and client_id against Focus's page Admin → Account → "
@@ -131,8 +136,7 @@ def explain(error: Exception) -> tuple[int, str]:
     elif isinstance(cause, (MapExpressionError, StreamMapConfigError)):
         if isinstance(cause, MapExpressionError) and "expression for" not in text:
             # The SDK's text contains the expression, in which there may be a salt.
-            name = mapped_property(error.__traceback__) or "__filter__"
-            text = f"the expression for {name} is invalid"
+            text = f"the expression for {mapped_property(error.__traceback__)} is invalid"
         text = f"stream_maps: {text}"
     if not outcome:
         return os.EX_SOFTWARE, (

@@ -14,11 +14,11 @@ from tap_focus.api.auth import Credentials, TokenProvider
 from tap_focus.api.page import Page, decode_page
 from tap_focus.api.pagination import iter_pages
 from tap_focus.api.retry import RetryableError, RetryPolicy
-from tap_focus.api.session import MAX_POOL_SIZE, Response, Session
+from tap_focus.api.session import Response, Session
 from tap_focus.errors import (
     CursorRejectedError,
     HTTPStatusError,
-    ResponseTooLargeError,
+    PageSizeIgnoredError,
 )
 
 if t.TYPE_CHECKING:
@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
 
     from tap_focus.api.record_model import RecordModel
 
-__all__ = ["MAX_POOL_SIZE", "AudioResponse", "Client", "Credentials", "ResumePoint"]
+__all__ = ["AudioResponse", "Client", "Credentials", "ResumePoint"]
 
 CURSOR_PATH = "/client/recording/cursor"
 AUDIO_PATH = "/client/recording.playBackByThirdPartyId"
@@ -124,7 +124,7 @@ class Client:
                 # raised there into a RetryableError.
                 page = decode_page(response.read(), number, model)
             if page.size > max(page_size * PAGE_SIZE_TOLERANCE, ALWAYS_ACCEPTED_RECORDINGS):
-                raise ResponseTooLargeError(
+                raise PageSizeIgnoredError(
                     f"Focus sent {page.size} recordings in one page, though {page_size} were "
                     "requested"
                 )

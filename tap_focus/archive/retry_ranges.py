@@ -17,8 +17,8 @@ from itertools import pairwise
 import msgspec
 
 INTERVALS = tuple(timedelta(hours=hours) for hours in (1, 4, 16, 3 * 24, 7 * 24))
-"""Times of the repetitions after the first request. Then the interval doubles. One more repetition
-is in the next run."""
+"""Times of the repetitions, counted from the first request. Then the time doubles, until it reaches
+the setting `media_retry_days`. One more repetition is in the next run."""
 
 MAX_RANGES = 50
 """Ranges in a bookmark. Beyond it, ranges that are close to each other become one."""

@@ -43,6 +43,7 @@ _OLD_CURSOR_FAILURES = (
     errors.HTTPStatusError,
     errors.InvalidRecordingError,
     errors.InvalidResponseError,
+    errors.PageSizeIgnoredError,
     errors.PaginationError,
     errors.ResponseTooLargeError,
     errors.UnavailableError,

@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 
-def mapped_property(traceback: TracebackType | None) -> str | None:
-    """Return the property whose stream map failed, from the traceback of the error.
+def mapped_property(traceback: TracebackType | None) -> str:
+    """Return the key in a stream map whose expression failed, from the traceback of the error.
 
     The SDK's errors contain the expression, in which there may be a salt, and no property.
     """
@@ -38,4 +38,4 @@ def mapped_property(traceback: TracebackType | None) -> str | None:
         variables = traceback.tb_frame.f_locals
         found = variables.get("property_name") or variables.get("prop_key") or found
         traceback = traceback.tb_next
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) else "__filter__"  # which has no property

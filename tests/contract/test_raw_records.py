@@ -6,7 +6,7 @@ import io
 import json
 from contextlib import redirect_stdout
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +18,9 @@ from tap_focus.streams.raw_records import can_write_raw
 from tap_focus.streams.record_parser import RecordParser
 from tap_focus.tap import TapFocus
 from tests.helpers.fake_focus import ACCOUNT, page, recording
+
+if TYPE_CHECKING:
+    from tap_focus.sandbox import Sandbox
 
 JSON = st.recursive(
     st.none()
@@ -151,3 +154,12 @@ def test_the_records_of_a_connection_test_are_not_written_raw() -> None:
     stream.ABORT_AT_RECORD_COUNT = 1
 
     assert not can_write_raw(stream)
+
+
+def test_pages_of_the_sandbox_take_the_fastest_path(sandbox: Sandbox) -> None:
+    """Its fields are those of the schema, in the schema's order, as a serializer sends them."""
+    properties = columns.RECORDINGS["properties"]
+    parser = RecordParser(columns.RECORDINGS, selected=list(properties))
+    body = json.dumps({"recordings": sandbox.feed(), "nextCursorId": "a"}).encode()
+
+    assert parser.keeps_text(decode_page(body, 1, parser.model))

@@ -30,6 +30,7 @@ from tap_focus.errors import (
     InvalidAudioError,
     InvalidResponseError,
     LoginFailedError,
+    PageSizeIgnoredError,
     ProtocolMismatchError,
     ProxyError,
     RedirectError,
@@ -156,7 +157,7 @@ def test_a_page_with_far_more_recordings_than_requested_is_rejected(client: Clie
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, json={"token": "t"})
         focus.get(CURSOR, json={**EMPTY_PAGE, "recordings": recordings})
-        with pytest.raises(ResponseTooLargeError):
+        with pytest.raises(PageSizeIgnoredError):
             get_page(client)
         focus.get(CURSOR, json={**EMPTY_PAGE, "recordings": recordings[1:]})
 
@@ -172,7 +173,7 @@ def test_a_page_may_have_twice_the_recordings_that_were_requested(client: Client
         page = get_page(client, page_size=ALWAYS_ACCEPTED_RECORDINGS)
 
         assert page.size == 2 * ALWAYS_ACCEPTED_RECORDINGS
-        with pytest.raises(ResponseTooLargeError):
+        with pytest.raises(PageSizeIgnoredError):
             get_page(client, page_size=ALWAYS_ACCEPTED_RECORDINGS - 1)
 
 

@@ -43,6 +43,7 @@ CAUSES: dict[type[errors.TapFocusError], tuple[Any, int]] = {
     errors.PaginationError: (errors.PaginationError("page 2"), os.EX_PROTOCOL),
     errors.InvalidResponseError: (errors.InvalidResponseError("no page"), os.EX_PROTOCOL),
     errors.ResponseTooLargeError: (errors.ResponseTooLargeError("128 MiB"), os.EX_CONFIG),
+    errors.PageSizeIgnoredError: (errors.PageSizeIgnoredError("5,000 recordings"), os.EX_CONFIG),
     errors.InvalidRecordingError: (errors.InvalidRecordingError("no id"), os.EX_PROTOCOL),
     errors.PlaybackForbiddenError: (errors.PlaybackForbiddenError(20), os.EX_CONFIG),
     errors.InvalidAudioError: (errors.InvalidAudioError("empty"), os.EX_PROTOCOL),
