@@ -13,7 +13,7 @@ from tap_focus.errors import InvalidAudioError, InvalidResponseError
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_focus.api.session import Response
+    from tap_focus.api.response import Response
 
 MIN_BYTES_PER_SECOND = 64 * 1024
 """Speed that a download must reach once the time of an ordinary request is used up."""

@@ -14,7 +14,7 @@ from tap_focus.api.auth import Credentials, TokenProvider
 from tap_focus.api.page import Page, decode_page
 from tap_focus.api.pagination import iter_pages
 from tap_focus.api.retry import RetryableError, RetryPolicy
-from tap_focus.api.session import Response, Session
+from tap_focus.api.session import Session
 from tap_focus.errors import (
     CursorRejectedError,
     HTTPStatusError,
@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tap_focus.api.record_model import RecordModel
+    from tap_focus.api.response import Response
 
 __all__ = ["AudioResponse", "Client", "Credentials", "ResumePoint"]
 
@@ -34,7 +35,7 @@ AUDIO_PATH = "/client/recording.playBackByThirdPartyId"
 PAGE_SIZE_TOLERANCE = 2
 """A page may contain this many times the requested recordings.
 
-A page has two more limits: `MAX_BODY_BYTES` in `session.py` is about its bytes, and
+A page has two more limits: `MAX_BODY_BYTES` in `response.py` is about its bytes, and
 `MAX_RECORDING_BYTES` in `page.py` about the size of one recording.
 """
 

@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 MAX_RECORDING_BYTES = 16 * 1024 * 1024
 """Largest recording; decoded it needs many times as much memory.
 
-A page has two more limits: `MAX_BODY_BYTES` in `session.py` is about its bytes, and
+A page has two more limits: `MAX_BODY_BYTES` in `response.py` is about its bytes, and
 `PAGE_SIZE_TOLERANCE` in `client.py` about the number of recordings.
 """
 

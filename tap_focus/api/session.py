@@ -1,11 +1,10 @@
-"""One HTTP attempt: base URL, headers, proxies, time and size limits, and statuses as errors.
+"""One HTTP attempt: base URL, headers, proxies, time limits, and statuses as errors.
 
 No error or log line contains a body, a header, the key, a token or a cursor.
 """
 
 from __future__ import annotations
 
-import codecs
 import logging
 import os
 import ssl
@@ -21,7 +20,8 @@ import urllib3
 from requests.utils import get_environ_proxies, select_proxy
 from typing_extensions import override
 
-from tap_focus.api.deadline import Deadline, DeadlineAdapter, time_limit
+from tap_focus.api.deadline import DeadlineAdapter, time_limit
+from tap_focus.api.response import Response
 from tap_focus.api.retry import RETRYABLE_STATUSES, RetryableError, parse_retry_after
 from tap_focus.errors import (
     CABundleError,
@@ -31,28 +31,17 @@ from tap_focus.errors import (
     ProtocolMismatchError,
     ProxyError,
     RedirectError,
-    ResponseTooLargeError,
     UnexpectedStatusError,
 )
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_BODY_BYTES = 128 * 1024 * 1024
-"""Largest response that is read into memory, decompressed: 128 MiB.
-
-A page has two more limits: `PAGE_SIZE_TOLERANCE` in `client.py` is about the number of recordings,
-and `MAX_RECORDING_BYTES` in `page.py` about the size of one.
-"""
-
 DEADLINE_FACTOR = 5
 """An attempt may last this many times `request_timeout`, however steadily bytes arrive."""
 
 MAX_POOL_SIZE = 64
 """Most connections that are kept open for reuse."""
-
-READ_SIZE = 256 * 1024
-"""Bytes that are read from a response at once."""
 
 CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Environment variables that name a CA bundle, by priority."""
@@ -74,55 +63,6 @@ RETRYABLE_EXCEPTIONS = (
     TimeoutError,
     ssl.SSLError,
 )
-
-
-class Response:
-    """A response with status 200, or 206 to a range request, whose body has not been read.
-
-    Attributes:
-        status: the status.
-        headers: the response headers, case-insensitive.
-        deadline: the time limit of the attempt.
-    """
-
-    def __init__(self, response: requests.Response, deadline: Deadline) -> None:
-        self.status = response.status_code
-        self.headers = response.headers
-        self.deadline = deadline
-        self._response = response
-
-    def iter_chunks(self) -> Iterator[bytes]:
-        """Yield the decompressed body.
-
-        Raises:
-            InvalidResponseError: the body is compressed more than once, or not by gzip.
-            RetryableError: the attempt has exceeded its deadline.
-        """
-        encoding = self.headers.get("Content-Encoding", "identity").strip().lower()
-        # Each further layer of compression could multiply the work for a small body.
-        if encoding not in ("gzip", "identity", ""):
-            raise InvalidResponseError("Focus compressed a response in an unsupported way")
-        for chunk in self._response.iter_content(READ_SIZE):
-            if self.deadline.passed:
-                raise RetryableError("no complete response in time")
-            yield chunk
-
-    def read(self) -> bytes:
-        """Return the decompressed body, without a byte order mark.
-
-        Raises:
-            ResponseTooLargeError: it is larger than `MAX_BODY_BYTES`.
-        """
-        chunks: list[bytes] = []
-        size = 0
-        for chunk in self.iter_chunks():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MAX_BODY_BYTES:
-                raise ResponseTooLargeError(
-                    f"Focus sent more than {MAX_BODY_BYTES >> 20} MiB in one response"
-                )
-        return b"".join(chunks).removeprefix(codecs.BOM_UTF8)
 
 
 class Session:

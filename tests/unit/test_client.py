@@ -14,7 +14,7 @@ import requests_mock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_focus.api import session
+from tap_focus.api import response
 from tap_focus.api.audio import MIN_BYTES_PER_SECOND, AudioResponse
 from tap_focus.api.client import (
     ALWAYS_ACCEPTED_RECORDINGS,
@@ -301,7 +301,7 @@ def test_a_transient_failure_is_retried_and_described_without_the_librarys_text(
 def test_a_response_larger_than_the_limit_is_rejected(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "MAX_BODY_BYTES", 1 << 20)
+    monkeypatch.setattr(response, "MAX_BODY_BYTES", 1 << 20)
     body = json.dumps(EMPTY_PAGE).encode().ljust(1 << 20)
     with requests_mock.Mocker() as focus:
         focus.post(LOGIN, json={"token": "t"})
