@@ -15,6 +15,7 @@ from tap_focus.api.page import Page, decode_page
 from tap_focus.api.pagination import iter_pages
 from tap_focus.api.retry import RetryableError, RetryPolicy
 from tap_focus.api.session import Session
+from tap_focus.api.usage import Usage
 from tap_focus.errors import (
     CursorRejectedError,
     HTTPStatusError,
@@ -77,6 +78,15 @@ class Client:
         self._session = Session(base_url, request_timeout=request_timeout, user_agent=user_agent)
         self._retries = RetryPolicy(max_retries, self._session.host)
         self._tokens = TokenProvider(self._session, credentials, self._retries)
+
+    @property
+    def usage(self) -> Usage:
+        """What has been sent and received so far."""
+        return Usage(
+            requests=self._session.requests.value,
+            retries=self._retries.retries.value,
+            received_bytes=self._session.received_bytes.value,
+        )
 
     def iter_pages(
         self,

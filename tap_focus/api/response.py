@@ -14,6 +14,7 @@ if t.TYPE_CHECKING:
     import requests
 
     from tap_focus.api.deadline import Deadline
+    from tap_focus.api.usage import Total
 
 MAX_BODY_BYTES = 128 * 1024 * 1024
 """Largest response that is read into memory, decompressed: 128 MiB.
@@ -35,11 +36,14 @@ class Response:
         deadline: the time limit of the attempt.
     """
 
-    def __init__(self, response: requests.Response, deadline: Deadline) -> None:
+    def __init__(
+        self, response: requests.Response, deadline: Deadline, received_bytes: Total
+    ) -> None:
         self.status = response.status_code
         self.headers = response.headers
         self.deadline = deadline
         self._response = response
+        self._received_bytes = received_bytes
 
     def iter_chunks(self) -> Iterator[bytes]:
         """Yield the decompressed body.
@@ -53,6 +57,7 @@ class Response:
         if encoding not in ("gzip", "identity", ""):
             raise InvalidResponseError("Focus compressed a response in an unsupported way")
         for chunk in self._response.iter_content(READ_SIZE):
+            self._received_bytes.add(len(chunk))
             if self.deadline.passed:
                 raise RetryableError("no complete response in time")
             yield chunk

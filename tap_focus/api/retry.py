@@ -9,6 +9,7 @@ import sys
 import time
 import typing as t
 
+from tap_focus.api.usage import Total
 from tap_focus.errors import APIError, UnavailableError
 
 logger = logging.getLogger("tap-focus.client")
@@ -48,11 +49,15 @@ class RetryPolicy:
     """How often a request to `host` is repeated; 0 retries are one attempt.
 
     Threads share a policy. When Focus limits the rate of one request, all of them wait.
+
+    Attributes:
+        retries: the retries of all requests.
     """
 
     def __init__(self, max_retries: int, host: str) -> None:
         self.max_retries = max_retries
         self.host = host
+        self.retries = Total()
         self._paused_until = 0.0
 
     def call(
@@ -80,6 +85,7 @@ class RetryPolicy:
             if retries < limit:
                 progress = f"Retry {retries + 1} of {limit} in {wait:.1f} s"
                 logger.warning("%s: %s. %s", request, failure, progress)
+                self.retries.add(1)
                 time.sleep(wait)
         raise failure.on_exhausted or UnavailableError(
             request,

@@ -23,6 +23,7 @@ from typing_extensions import override
 from tap_focus.api.deadline import DeadlineAdapter, time_limit
 from tap_focus.api.response import Response
 from tap_focus.api.retry import RETRYABLE_STATUSES, RetryableError, parse_retry_after
+from tap_focus.api.usage import Total
 from tap_focus.errors import (
     CABundleError,
     CertificateError,
@@ -70,6 +71,8 @@ class Session:
 
     Attributes:
         host: host and port of the base URL.
+        requests: attempts to send a request.
+        received_bytes: bytes of the bodies that were read, decompressed.
     """
 
     def __init__(self, base_url: str, *, request_timeout: float, user_agent: str) -> None:
@@ -78,6 +81,8 @@ class Session:
         self._timeout = request_timeout
         self._ca_bundle_checked = False
         self.host = urlsplit(self._base_url).netloc
+        self.requests = Total()
+        self.received_bytes = Total()
         self._session = _RequestsSession()
         # Otherwise requests would read the proxies from the environment for each request, and
         # take credentials from a `.netrc`.
@@ -105,13 +110,14 @@ class Session:
         self._check_ca_bundle()
         self._check_proxy()
         request = f"{method} {path}"
+        self.requests.add(1)
         with time_limit(self._timeout * DEADLINE_FACTOR) as deadline:
             try:
                 with self._session.request(
                     method, self._base_url + path, timeout=self._timeout, stream=True, **kwargs
                 ) as response:
                     _check_status(response, request)
-                    yield Response(response, deadline)
+                    yield Response(response, deadline, self.received_bytes)
             except InvalidResponseError as error:
                 # The cause may be temporary: the error page of a proxy, or a truncated body.
                 raise RetryableError("unexpected response", on_exhausted=error) from error
