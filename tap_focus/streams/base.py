@@ -7,7 +7,6 @@ import typing as t
 from functools import cached_property
 
 from simpleeval import NameNotDefined
-from singer_sdk import Stream
 from singer_sdk.batch import Batcher
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -19,6 +18,7 @@ from tap_focus.api.record_model import KEY
 from tap_focus.errors import BatchStorageError
 from tap_focus.settings_checks import to_utc
 from tap_focus.streams.columns import is_json_column
+from tap_focus.streams.metrics import MeteredStream
 from tap_focus.streams.sdk import mapped_property
 from tap_focus.streams.selection import property_paths, to_breadcrumb
 from tap_focus.streams.state import REPLICATION_KEY, CursorStateManager
@@ -35,14 +35,13 @@ if t.TYPE_CHECKING:
     from tap_focus.api.client import Client
     from tap_focus.api.page import Page
     from tap_focus.api.record_model import RecordModel
-    from tap_focus.streams.progress import Progress
     from tap_focus.streams.sdk import BaseBatchFileEncoding
     from tap_focus.streams.writer import MessageWriter
 
     Row = dict[str, t.Any]
 
 
-class FeedStream(Stream, abc.ABC):
+class FeedStream(MeteredStream):
     """A stream that reads the feed of recordings from its own bookmark."""
 
     primary_keys = (KEY,)
@@ -64,10 +63,6 @@ class FeedStream(Stream, abc.ABC):
     @abc.abstractmethod
     def page_records(self, page: Page) -> Iterable[Row]:
         """Yield the records of a page, in its order."""
-
-    @abc.abstractmethod
-    def new_progress(self) -> Progress:
-        """Return a new progress log."""
 
     def write_raw_records(self, page: Page) -> bool:  # noqa: ARG002 - for subclasses
         """Write the records of a page past the SDK, if possible; return whether they are written.
@@ -141,7 +136,6 @@ class FeedStream(Stream, abc.ABC):
             The records in the feed's order. A record has been written when the generator is
             resumed.
         """
-        self._progress = self.new_progress()
         yield from self.initial_records()
         for page in self._pages():
             if not self.write_raw_records(page):

@@ -1,31 +1,30 @@
-"""Progress of a sync in the log: a line every few seconds, and a summary at the end."""
+"""Progress of a sync: a line in the log every few seconds, a summary, and numbers for metrics."""
 
 from __future__ import annotations
 
 import time
 import typing as t
 from collections import Counter
+from datetime import datetime, timezone
 
 from typing_extensions import override
+
+from tap_focus.streams.metrics import Metric
+from tap_focus.streams.record_parser import NewField
 
 if t.TYPE_CHECKING:
     import logging
     from collections.abc import Mapping
-    from datetime import datetime
 
 LOG_INTERVAL = 5.0
 """Seconds between two lines."""
 
 
 class Progress:
-    """Counts what a stream has written.
+    """Counts what a stream has written. Another thread may read the numbers."""
 
-    The noun names what is counted, in the singular.
-    """
-
-    def __init__(self, logger: logging.Logger, noun: str) -> None:
+    def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
-        self._noun = noun
         self._started = time.monotonic()
         self._next_line = self._started + LOG_INTERVAL
         self._records = 0
@@ -50,21 +49,52 @@ class Progress:
         """Log that the end of the feed is reached."""
         self._log(f"Up to date: {self._total(time.monotonic() - self._started)}")
 
+    def counters(self) -> dict[Metric, int]:
+        """Return the totals for the metrics."""
+        return {Metric.PAGES: self._pages}
+
+    def gauges(self) -> dict[Metric, float]:
+        """Return the current values for the metrics, as far as they are known."""
+        if not self._latest:
+            return {}
+        return {Metric.FEED_LAG: (datetime.now(timezone.utc) - self._latest).total_seconds()}
+
     def _log(self, counts: str) -> None:
         latest = f". Latest recording: {self._latest:%Y-%m-%d %H:%M}" if self._latest else ""
         self._logger.info("%s%s", counts, latest)
 
     def _so_far(self, seconds: float) -> str:
-        records = _counted(self._records, self._noun)
+        records = _counted(self._records, "recording")
         return f"{records} so far, {self._records / seconds:,.0f} per second"
 
     def _total(self, seconds: float) -> str:
-        records, pages = _counted(self._records, self._noun), _counted(self._pages, "page")
+        records, pages = _counted(self._records, "recording"), _counted(self._pages, "page")
         return f"{records} in {pages}, {seconds:.1f} s"
 
 
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+class RecordingsProgress(Progress):
+    """Counts the fields as well that are not stored in their own column."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__(logger)
+        self._new_fields: Counter[NewField] = Counter()
+
+    def new_field(self, kind: NewField) -> None:
+        """Count a field that has not occurred before in this run."""
+        self._new_fields[kind] += 1
+
+    @override
+    def counters(self) -> dict[Metric, int]:
+        fields = self._new_fields
+        return {
+            **super().counters(),
+            Metric.UNKNOWN_FIELDS: fields[NewField.UNKNOWN],
+            Metric.MISMATCHED_FIELDS: fields[NewField.TYPE] + fields[NewField.HIDDEN],
+        }
 
 
 class AudioProgress(Progress):
@@ -75,7 +105,7 @@ class AudioProgress(Progress):
     """
 
     def __init__(self, logger: logging.Logger) -> None:
-        super().__init__(logger, "recording")
+        super().__init__(logger)
         self.waiting = 0
         self._bytes = 0
         self._statuses: Counter[str] = Counter()
@@ -86,6 +116,23 @@ class AudioProgress(Progress):
         self._statuses["downloaded" if downloaded else row["status"]] += 1
         self._bytes += row["sizeInBytes"] if downloaded else 0
         self.tick()
+
+    @override
+    def counters(self) -> dict[Metric, int]:
+        counts = self._statuses
+        return {
+            **super().counters(),
+            Metric.AUDIO_FILES: counts["downloaded"],
+            Metric.AUDIO_BYTES: self._bytes,
+            Metric.AUDIO_ALREADY_STORED: counts["stored"],
+            Metric.AUDIO_FAILED: counts["failed"],
+            Metric.AUDIO_NOT_FOUND: counts["not_found"],
+            Metric.AUDIO_NOT_PERMITTED: counts["not_permitted"],
+        }
+
+    @override
+    def gauges(self) -> dict[Metric, float]:
+        return {**super().gauges(), Metric.AUDIO_WAITING: self.waiting}
 
     @override
     def _so_far(self, seconds: float) -> str:

@@ -82,6 +82,11 @@ class RecordingMediaStream(FeedStream):
     def new_progress(self) -> AudioProgress:
         return AudioProgress(self.logger)
 
+    @property
+    @override
+    def metric_tags(self) -> dict[str, str]:
+        return {"shard": str(self._shard)} if self._shard.count > 1 else {}
+
     @override
     def initial_records(self) -> Iterator[Row]:
         """Open the archive, and request what an earlier version of the tap left in the bookmark."""

@@ -17,7 +17,7 @@ from tap_focus.api.page import decode_json
 from tap_focus.streams import columns
 from tap_focus.streams.base import FeedStream
 from tap_focus.streams.columns import ADDITIONAL_FIELDS_NAME
-from tap_focus.streams.progress import Progress
+from tap_focus.streams.progress import RecordingsProgress
 from tap_focus.streams.raw_records import can_write_raw, encode_page
 from tap_focus.streams.record_parser import NewField, RecordParser
 from tap_focus.streams.selection import nested_exclusions
@@ -41,9 +41,11 @@ class RecordingsStream(FeedStream):
     name = "recordings"
     schema = columns.RECORDINGS
 
+    _progress: RecordingsProgress
+
     @override
-    def new_progress(self) -> Progress:
-        return Progress(self.logger, "recording")
+    def new_progress(self) -> RecordingsProgress:
+        return RecordingsProgress(self.logger)
 
     @override
     def page_records(self, page: Page) -> Iterator[Row]:
@@ -138,5 +140,6 @@ class RecordingsStream(FeedStream):
         for name, kind in self._parser.new_fields.items():
             is_kept = kind is not NewField.HIDDEN and self._keeps_additional_fields
             where = "Its values are kept in additionalFields" if is_kept else "It is not kept"
+            self._progress.new_field(kind)
             self.logger.warning("Focus sent %s: %.80s. %s", kind.value, ascii(name), where)
         self._parser.new_fields.clear()

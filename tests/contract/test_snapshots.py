@@ -29,6 +29,8 @@ CHANGING = (
     (r"\bv\d+\.\d+\.\d+\S*\b", "v(version)"),
     (r"\d+\.\d s\b", "(seconds) s"),
     (r'"value":\d+\.\d+(e-\d+)?', '"value":(seconds)'),
+    # The length of a token varies.
+    (r'("http_response_bytes","value":)\d+', r"\1(bytes)"),
     (r'"pid":\d+', '"pid":(pid)'),
     # The SDK warns of versions of Python that it will no longer support.
     (r"\(time\) \| WARNING  \| py\.warnings[^\n]*\n(?: +[^\n]*\n|\n)*", ""),
