@@ -1,0 +1,65 @@
+"""examples/alerts: alerts from the logs of runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.fake_focus import FakeFocus, feed, recording, status
+from tests.helpers.runner import ROOT, Run, run_command, settings
+
+if TYPE_CHECKING:
+    from tests.helpers.runner import ArchiveRunner, TapRunner
+
+CHECK_METRICS = str(ROOT / "examples" / "alerts" / "check_metrics.py")
+
+
+def check(log: str, *limits: str) -> Run:
+    return run_command(sys.executable, CHECK_METRICS, *limits, stdin=log)
+
+
+@pytest.fixture
+def log(tap: TapRunner) -> str:
+    """The log of a run with a retry and a new field."""
+    faults = [status(503, Retry_After="0")]
+    with FakeFocus(feed([recording(1, sentiment=0.5)]), cursor=faults) as focus:
+        return tap(config=settings(focus)).log
+
+
+@pytest.mark.parametrize(
+    ("limit", "alert"),
+    [
+        ("feed_lag=3600", "recordings: feed_lag is "),
+        ("http_retry_count=0", "recordings: http_retry_count is 1, more than 0\n"),
+        ("unknown_field_count=0", "recordings: unknown_field_count is 1, more than 0\n"),
+        ("audio_failed_count=0", "The log contains no audio_failed_count\n"),
+    ],
+)
+def test_a_metric_beyond_its_limit_is_an_alert(log: str, limit: str, alert: str) -> None:
+    run = check(log, limit)
+
+    assert run.exit_code == 1
+    assert run.log.startswith(alert)
+
+
+def test_metrics_within_their_limits_are_no_alert(log: str) -> None:
+    run = check(log, "feed_lag=1e9", "http_retry_count=1", "unknown_field_count=1")
+
+    assert (run.exit_code, run.out, run.log) == (0, "", "")
+
+
+def test_a_log_without_metrics_is_an_alert() -> None:
+    run = check("Killed\n", "feed_lag=1")
+
+    assert (run.exit_code, run.log) == (1, "The log contains no feed_lag\n")
+
+
+def test_the_lines_of_a_counter_are_added_by_stream_and_shard(archive: ArchiveRunner) -> None:
+    """The logs of two shards, the first of which has run twice."""
+    with FakeFocus(feed(9)) as focus:
+        logs = [archive(focus, media_shard=shard).log for shard in ("1/2", "2/2")]
+    run = check(logs[0] * 2 + logs[1], "page_count=3")
+
+    assert run.log == "recording_media 1/2: page_count is 4, more than 3\n"
