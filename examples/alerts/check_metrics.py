@@ -22,7 +22,8 @@ def read_points(log: Iterable[str]) -> Iterator[dict]:
             yield json.loads(point)
         elif line.startswith("{"):
             entry = json.loads(line)
-            if "metric_info" in entry and entry["name"].startswith("tap-"):
+            # `meltano invoke` writes no name.
+            if "metric_info" in entry and entry.get("name", "tap-").startswith("tap-"):
                 yield entry["metric_info"]
 
 

@@ -1,16 +1,20 @@
-"""examples/alerts: alerts from the logs of runs."""
+"""Alerts from the logs of runs (examples/alerts), and from their exit codes (docs/operate.md)."""
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.helpers.fake_focus import FakeFocus, feed, recording, status
-from tests.helpers.runner import ROOT, Run, run_command, settings
+from tests.helpers.markdown import read_blocks
+from tests.helpers.runner import ROOT, Run, clean_environment, run_command, settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.helpers.runner import ArchiveRunner, TapRunner
 
 CHECK_METRICS = str(ROOT / "examples" / "alerts" / "check_metrics.py")
@@ -63,3 +67,20 @@ def test_the_lines_of_a_counter_are_added_by_stream_and_shard(archive: ArchiveRu
     run = check(logs[0] * 2 + logs[1], "page_count=3")
 
     assert run.log == "recording_media 1/2: page_count is 4, more than 3\n"
+
+
+def test_a_transient_error_is_an_alert_only_if_the_next_run_fails_too(tmp_path: Path) -> None:
+    blocks = read_blocks(ROOT / "docs" / "operate.md")
+    (script,) = [block.content for block in blocks if "case $code in" in block.content]
+    (tmp_path / "focus-run").write_text('#!/bin/sh\nexit "$CODE"\n')
+    (tmp_path / "focus-run").chmod(0o755)
+    environment = clean_environment(PATH=f"{tmp_path}:{os.environ['PATH']}")
+
+    def alert(code: int) -> str:
+        variables = {**environment, "CODE": str(code)}
+        command = ("/bin/sh", "-euc", script)
+        return run_command(*command, folder=tmp_path, environment=variables).out
+
+    assert [alert(code) for code in (75, 0, 143, 0, 137)] == [""] * 5
+    assert alert(75) == "ALERT: focus-run failed again, now with 75\n"
+    assert alert(78) == "ALERT: focus-run failed with 78\n"

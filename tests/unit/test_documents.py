@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tap_focus.settings import SCHEMA
+from tap_focus.streams.metrics import Metric
 from tests.helpers.markdown import PAGES, read_blocks
 from tests.helpers.runner import ROOT
 
@@ -80,6 +81,15 @@ def test_no_fenced_block_escapes_the_test_of_the_commands(page: Path) -> None:
     marks = {mark for block in blocks for mark in block.marks if not block.file}
     assert marks <= {"needs-account", "time-stamp"}
     assert all(block.file for block in blocks if block.language == "bash")
+
+
+def test_every_metric_is_documented() -> None:
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text("utf-8")
+    documented = re.findall(r"^\| `(\w+)` \| (?:counter|gauge|timer) \|", page, re.MULTILINE)
+    from_sdk = {"record_count", "sync_duration", "batch_count"}
+
+    assert len(documented) == len({*documented})
+    assert {*documented} == {metric.value for metric in Metric} | from_sdk
 
 
 def test_nothing_is_installed_from_pypi_under_the_name_of_the_tap() -> None:
