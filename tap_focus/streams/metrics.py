@@ -128,7 +128,7 @@ class SyncTimer(metrics.Timer):
         self._logged = counters
 
     def _log_point(self, metric_type: str, metric: Metric, value: float) -> None:
-        # The SDK logs the value of the name only, so it need not be one of its own names.
+        # The SDK logs only the text of the name, so names that it does not define are possible.
         name = t.cast("metrics.Metric", metric)
         metrics.log(self.logger, metrics.Point(metric_type, name, value, self.tags))
 
