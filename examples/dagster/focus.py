@@ -48,8 +48,11 @@ def focus_run(
 ) -> dict[str, float]:
     """Run focus-run, write its log to that of Dagster, and return the metrics of the tap.
 
+    docs/reference/metrics.md describes them. The plugin of the tap syncs one stream, so the names
+    are unique.
+
     Raises:
-        Failure: It failed with a permanent error.
+        Failure: It failed with a permanent error. It has the metrics as well.
         RetryRequested: It failed with another error.
     """
     metrics: dict[str, float] = {}
@@ -75,6 +78,7 @@ def focus_run(
     if process.returncode in PERMANENT:
         raise Failure(
             f"focus-run ended with {process.returncode}. What to do: docs/operate.md",
+            metadata=metrics,
             allow_retries=False,
         )
     if process.returncode:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.helpers import SLOWNESS
+from tests.helpers.audio import audio_files
 from tests.helpers.runner import ROOT, Run, run_command
 
 if TYPE_CHECKING:
@@ -17,8 +19,28 @@ pytestmark = pytest.mark.engine
 
 DAGSTER_FILE = ROOT / "examples" / "dagster" / "focus.py"
 
+READ_METADATA = """
+import json
+from dagster import DagsterEventType, DagsterInstance
 
-def run_engine(server: Server, engine: str, *arguments: str, **variables: str) -> Run:
+with DagsterInstance.get() as instance:
+    for run in reversed(instance.get_runs()):
+        for entry in instance.all_logs(run.run_id):
+            event = entry.dagster_event
+            metadata = None
+            if event and event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
+                metadata = event.materialization.metadata
+            elif event and event.event_type is DagsterEventType.STEP_FAILURE:
+                metadata = event.step_failure_data.user_failure_data.metadata
+            if metadata is not None:
+                print(json.dumps({name: value.value for name, value in metadata.items()}))
+"""
+"""Prints the metadata of each asset and each failure, the first one first."""
+
+
+def run_engine(
+    server: Server, engine: str, *arguments: str, command: str = "", **variables: str
+) -> Run:
     """Run a command of an engine, with the variables that its example documents."""
     folder = ROOT / f".venv-{engine}" / "bin"
     home = server.folder / engine
@@ -35,7 +57,7 @@ def run_engine(server: Server, engine: str, *arguments: str, **variables: str) -
         **variables,
     }
     return run_command(
-        str(folder / engine),
+        str(folder / (command or engine)),
         *arguments,
         folder=home,
         environment=environment,
@@ -100,6 +122,13 @@ def materialize(server: Server, *arguments: str, **variables: str) -> Run:
     return run_engine(server, "dagster", *command, **variables)
 
 
+def metadata(server: Server) -> list[dict[str, Any]]:
+    """Return the metadata of each asset and each failure, the first one first."""
+    run = run_engine(server, "dagster", "-c", READ_METADATA, command="python")
+    assert run.exit_code == 0, run.log
+    return [json.loads(line) for line in run.out.splitlines()]
+
+
 def test_dagster_loads_archives_and_verifies(server: Server) -> None:
     runs = [
         materialize(server, "recordings"),
@@ -111,6 +140,16 @@ def test_dagster_loads_archives_and_verifies(server: Server) -> None:
     assert server.keys("recordings") == server.sandbox.latest().keys()
     assert server.keys("recording_media") == server.sandbox.latest().keys()
     assert "Asset check 'files_match_the_manifest' on 'audio' passed" in runs[2].log + runs[2].out
+    recordings, *audio = metadata(server)
+    assert recordings["record_count"] == len(server.sandbox.feed())
+    assert recordings["page_count"] == 2
+    assert recordings["feed_lag"] > 0
+    assert recordings["http_request_count"] == 3
+    assert all(shard["page_count"] == 2 for shard in audio)
+    assert sum(shard["record_count"] for shard in audio) == recordings["record_count"]
+    files = audio_files(server.audio).values()
+    assert sum(shard["audio_file_count"] for shard in audio) == len(files) > 0
+    assert sum(shard["audio_file_bytes"] for shard in audio) == sum(map(len, files))
 
 
 def test_dagster_does_not_retry_a_permanent_error(server: Server) -> None:
@@ -119,10 +158,6 @@ def test_dagster_does_not_retry_a_permanent_error(server: Server) -> None:
     assert run.exit_code == 1
     assert "focus-run ended with 78" in run.log + run.out
     assert "STEP_UP_FOR_RETRY" not in run.log + run.out
-
-
-def test_dagster_has_the_metrics_of_the_tap(server: Server) -> None:
-    assert materialize(server, "recordings").exit_code == 0
-    databases = (server.folder / "dagster").rglob("*.db")
-
-    assert any(b"record_count" in database.read_bytes() for database in databases)
+    (failure,) = metadata(server)
+    assert failure["http_request_count"] == 1
+    assert failure["record_count"] == 0
