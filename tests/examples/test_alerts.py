@@ -1,4 +1,4 @@
-"""Alerts from the logs of runs (examples/alerts), and from their exit codes (docs/operate.md)."""
+"""Alerts: from the log (examples/alerts), from the exit code and from SQL (docs/operate.md)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from tests.helpers.fake_focus import FakeFocus, feed, recording, status
@@ -69,9 +70,15 @@ def test_the_lines_of_a_counter_are_added_by_stream_and_shard(archive: ArchiveRu
     assert run.log == "recording_media 1/2: page_count is 4, more than 3\n"
 
 
-def test_a_transient_error_is_an_alert_only_if_the_next_run_fails_too(tmp_path: Path) -> None:
+def block_with(text: str) -> str:
+    """Return the content of the block of docs/operate.md that contains a text."""
     blocks = read_blocks(ROOT / "docs" / "operate.md")
-    (script,) = [block.content for block in blocks if "case $code in" in block.content]
+    (content,) = [block.content for block in blocks if text in block.content]
+    return content
+
+
+def test_a_transient_error_is_an_alert_only_if_the_next_run_fails_too(tmp_path: Path) -> None:
+    script = block_with("case $code in")
     (tmp_path / "focus-run").write_text('#!/bin/sh\nexit "$CODE"\n')
     (tmp_path / "focus-run").chmod(0o755)
     environment = clean_environment(PATH=f"{tmp_path}:{os.environ['PATH']}")
@@ -84,3 +91,36 @@ def test_a_transient_error_is_an_alert_only_if_the_next_run_fails_too(tmp_path: 
     assert [alert(code) for code in (75, 0, 143, 0, 137)] == [""] * 5
     assert alert(75) == "ALERT: focus-run failed again, now with 75\n"
     assert alert(78) == "ALERT: focus-run failed with 78\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "late"),
+    [
+        ([("71 hours", "23 hours"), ("90 days", "90 days")], 0),
+        ([("71 hours", "25 hours")], 1),
+        ([("73 hours", "23 hours")], 1),
+        ([(None, "1 minute")], 1),
+        ([], 1),
+    ],
+    ids=["fresh", "not loaded", "old recordings", "no start", "empty"],
+)
+def test_the_query_returns_a_row_if_the_data_are_late(
+    postgres: str, rows: list[tuple[str | None, str]], late: int
+) -> None:
+    """Rows have the ages of their start and of their load."""
+    query = block_with("AS latest_load").replace("focus.recordings", "pg_temp.recordings")
+    ages = (
+        "INSERT INTO recordings SELECT utc - %s::interval, utc - %s::interval"
+        " FROM (SELECT now() AT TIME ZONE 'UTC' AS utc) AS clock"
+    )
+    with psycopg.connect(postgres) as connection:
+        connection.execute("SET TIME ZONE 'Pacific/Auckland'")
+        # The types of target-postgres.
+        connection.execute(
+            'CREATE TEMP TABLE recordings ("startDatetimeUTC" timestamp, _sdc_batched_at timestamp)'
+        )
+        for row in rows:
+            connection.execute(ages, row)
+        found = connection.execute(query.encode()).fetchall()
+
+    assert len(found) == late
