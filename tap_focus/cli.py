@@ -21,6 +21,9 @@ from tap_focus.streams.sdk import ConfigInput
 from tap_focus.streams.state import validate_state
 from tap_focus.tap import TapFocus
 
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
 logger = logging.getLogger("tap-focus")
 
 LOG_LEVEL_VARIABLES = ("TAP_FOCUS_LOGLEVEL", "LOGLEVEL")
@@ -29,19 +32,24 @@ LOG_CONFIG_VARIABLE = "SINGER_SDK_LOG_CONFIG"
 
 def main() -> t.NoReturn:
     """Run the tap and end the process."""
+    run(lambda: get_command().main())
+
+
+def run(command: Callable[[], object]) -> t.NoReturn:
+    """Run a command that uses the tap, and end the process."""
     # A page creates thousands of objects. With Python's threshold of 700, garbage collection would
     # take 1.5 of 5.5 µs of CPU for each record.
     gc.set_threshold(100_000)
     # Other users of the machine must not read the files with audio or batches of records.
     os.umask(os.umask(0o027) | 0o027)
-    _end_process(_run())
+    _end_process(_run(command))
 
 
-def _run() -> int:
-    """Run the command line, log an error in one line, and return the exit code."""
+def _run(command: Callable[[], object]) -> int:
+    """Run a command, log an error in one line, and return the exit code."""
     try:
         _check_logging()
-        _get_command()()
+        command()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except ConfigValidationError as error:
@@ -55,7 +63,7 @@ def _run() -> int:
     return 0
 
 
-def _get_command() -> click.Command:
+def get_command() -> click.Command:
     """Return the SDK's command with checked input files and a `--test` of the selected streams.
 
     Raises:

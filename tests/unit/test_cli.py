@@ -14,8 +14,7 @@ from tap_focus import cli
 class Lines:
     """What a run logs and how it ends."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-        self._monkeypatch = monkeypatch
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self._caplog = caplog
 
     def run(self, error: BaseException) -> tuple[int, list[str]]:
@@ -24,13 +23,12 @@ class Lines:
         def command() -> None:
             raise error
 
-        self._monkeypatch.setattr(cli, "_get_command", lambda: command)
-        return cli._run(), self._caplog.messages
+        return cli._run(command), self._caplog.messages
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Lines:
-    return Lines(monkeypatch, caplog)
+def lines(caplog: pytest.LogCaptureFixture) -> Lines:
+    return Lines(caplog)
 
 
 def test_an_unexpected_error_ends_the_run_with_one_line(
@@ -68,7 +66,7 @@ def test_an_unknown_log_level_names_its_variable(
 ) -> None:
     monkeypatch.setenv(variable, level)
 
-    assert cli._run() == 1
+    assert cli._run(lambda: None) == 1
     assert [line.split(":")[0] for line in caplog.messages] == [variable]
     assert "canary" not in caplog.text
 
