@@ -1,4 +1,4 @@
-"""Fork runs of `tap-focus` from a process that has imported it; see `runner.ForkServer`.
+"""Fork runs of the commands from a process that has imported them; see `runner.ForkServer`.
 
 Each request is a line of JSON on standard input. The answer is the exit code of the run, as a line
 on standard output. The end of standard input ends the server.
@@ -14,6 +14,7 @@ import sys
 import time
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 
@@ -37,7 +38,11 @@ def become(request: dict[str, Any]) -> None:
     os.environ.update(request["environment"])
     time.tzset()
     write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    streams = ((os.devnull, os.O_RDONLY), (request["stdout"], write), (request["stderr"], write))
+    streams = (
+        (request["stdin"], os.O_RDONLY),
+        (request["stdout"], write),
+        (request["stderr"], write),
+    )
     for number, (path, flags) in enumerate(streams):
         opened = os.open(path, flags, 0o600)
         os.dup2(opened, number)
@@ -48,9 +53,12 @@ def become(request: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     del sys.path[0]  # this folder; a console script would not find modules here either
-    (command,) = entry_points(group="console_scripts", name="tap-focus")
-    main = command.load()
+    mains = {
+        command.name: command.load()
+        for command in entry_points(group="console_scripts")
+        if command.name in ("tap-focus", "tap-focus-media")
+    }
     import_module("tap_focus.tap")
     gc.freeze()  # keeps the collector from copying the memory that the children share
     serve()
-    main()
+    mains[Path(sys.argv[0]).name]()

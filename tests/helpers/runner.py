@@ -163,7 +163,7 @@ def run_command(
 
 
 class ForkServer:
-    """A process that has imported the tap and forks for each run.
+    """A process that has imported the commands and forks for each run.
 
     A fresh process spends nearly all of its CPU time on imports. The first run starts the server.
     """
@@ -172,13 +172,15 @@ class ForkServer:
         self._server: subprocess.Popen[str] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="tap-focus-tests-")
 
-    def run(self, *command: str, folder: Path, environment: dict[str, str]) -> Run:
-        """Run the tap; see `run_command`."""
-        out, log = (Path(self._folder.name, name) for name in ("out", "log"))
+    def run(self, *command: str, folder: Path, environment: dict[str, str], stdin: str = "") -> Run:
+        """Run `tap-focus` or `tap-focus-media`; see `run_command`."""
+        out, log, lines = (Path(self._folder.name, name) for name in ("out", "log", "in"))
+        lines.write_text(stdin, "utf-8")
         request = {
             "command": command,
             "folder": str(folder),
             "environment": environment,
+            "stdin": str(lines),
             "stdout": str(out),
             "stderr": str(log),
             "timeout": TIMEOUT,
