@@ -49,6 +49,8 @@ _DATE_TIME = re.compile(
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
 )
 
+_SHORT_OFFSET = re.compile(r"T[0-9:.]+[+-][0-9]{2}\Z")
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -159,6 +161,12 @@ def in_utc(moment: datetime) -> datetime:
         OverflowError: it is outside the years 1 to 9999.
     """
     return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+
+
+def from_database(text: str) -> str:
+    """Return a date-time as RFC 3339, if a database wrote it with a space or an offset of hours."""
+    text = text.replace(" ", "T", 1)
+    return f"{text}:00" if _SHORT_OFFSET.search(text) else text
 
 
 def parse_date_time(value: object) -> datetime | None:

@@ -7,7 +7,7 @@ import typing as t
 
 import msgspec
 
-from tap_focus.archive.naming import file_stem, in_utc, parse_date_time
+from tap_focus.archive.naming import file_stem, from_database, in_utc, parse_date_time
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,6 @@ if t.TYPE_CHECKING:
 _Size = t.Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _MESSAGES = frozenset(("SCHEMA", "STATE", "BATCH", "ACTIVATE_VERSION"))
 _FRACTION = re.compile(r"[0-9](\.[0-9]+)")
-_SHORT_OFFSET = re.compile(r"T[0-9:.]+[+-][0-9]{2}\Z")  # as databases write it
 _NO_HOLD: tuple[t.Any, ...] = (None, "", [], {}, "null", "[]", "{}")
 
 
@@ -37,7 +36,7 @@ class Recording(msgspec.Struct):
     def stem(self) -> tuple[str, str]:
         """Return the day of a recording and the name of its file without version and extension."""
         start = self.startDatetimeUTC
-        text = start.replace(" ", "T", 1) if isinstance(start, str) else start
+        text = from_database(start) if isinstance(start, str) else start
         day, _, name = file_stem(int(self.interactionId), text).rpartition("/")
         return day, name
 
@@ -105,10 +104,7 @@ def decode_line(line: bytes, *, other_stream: str) -> msgspec.Raw | bytes | None
 
 def _utc(value: object) -> str | None:
     """Return a date-time in UTC as text that sorts by time, or None if it is invalid."""
-    text = value.replace(" ", "T", 1) if isinstance(value, str) else value
-    if isinstance(text, str) and _SHORT_OFFSET.search(text):
-        text += ":00"
-    moment = parse_date_time(text)
+    moment = parse_date_time(from_database(value)) if isinstance(value, str) else None
     if not moment:
         return None
     try:
