@@ -87,12 +87,17 @@ def from_environment(
     """
     config: dict[str, t.Any] = {}
     errors = []
+    known = schema["properties"]
     for variable, text in environment.items():
         name = variable.removeprefix(prefix).lower()
         if not variable.startswith(prefix) or name == "loglevel" or name[:1] == "_":
             continue  # variables of the SDK and of Meltano
+        if name not in known and (
+            name.startswith("media__") or name.removeprefix("media_") in known
+        ):
+            continue  # Meltano repeats the settings of a plugin named tap-focus-media
         config[name] = text
-        kinds = schema["properties"].get(name, {}).get("type", ())
+        kinds = known.get(name, {}).get("type", ())
         if "object" in kinds or "array" in kinds:
             try:
                 config[name] = json.loads(text)
