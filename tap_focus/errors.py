@@ -158,6 +158,13 @@ class LockError(StorageError):
     """The store refused to lock a file."""
 
 
+class WorkListError(TapFocusError):
+    """A line of the work list is not a row of `recordings` with the necessary columns."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"Line {line} of the work list is not a row of recordings: {reason}")
+
+
 class BatchStorageError(TapFocusError):
     """A batch file could not be written."""
 

@@ -39,6 +39,11 @@ OUTCOMES: dict[type[Exception] | tuple[type[Exception], int], Outcome] = {
         "run again, with start_date set to a day before the last good run. Recordings that were "
         "already loaded are sent again.",
     ),
+    errors.WorkListError: Outcome(
+        os.EX_DATAERR,
+        "Correct the query. The rows of earlier lines have been written. See tap-focus-media fetch "
+        "--help.",
+    ),
     errors.StorageError: Outcome(
         os.EX_CANTCREAT,
         "Check that media_path exists and has free space, and check its credentials and Python "

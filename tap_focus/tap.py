@@ -28,6 +28,7 @@ from tap_focus.streams.state import validate_state
 from tap_focus.streams.writer import MessageWriter
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from tap_focus.streams.base import FeedStream
@@ -45,6 +46,7 @@ class TapFocus(Tap):
         name for name in Tap.capabilities if name != TapCapabilities.ACTIVATE_VERSION
     ]
     message_writer: MessageWriter
+    new_media_stream: Callable[..., RecordingMediaStream] = RecordingMediaStream
 
     def __init__(self, *, state: t.Any = None, **kwargs: t.Any) -> None:
         # Created first, since signals may arrive as soon as the SDK has set the handlers.
@@ -84,7 +86,7 @@ class TapFocus(Tap):
         account = settings_checks.account(config)
         return [
             RecordingsStream(self, client=client, writer=writer, account=account),
-            RecordingMediaStream(
+            self.new_media_stream(
                 self, client=client, writer=writer, account=account, downloader=downloader
             ),
         ]

@@ -21,10 +21,14 @@ LOG_INTERVAL = 5.0
 
 
 class Progress:
-    """Counts what a stream has written. Another thread may read the numbers."""
+    """Counts what a stream has written. Another thread may read the numbers.
 
-    def __init__(self, logger: logging.Logger) -> None:
+    The last line begins with the end.
+    """
+
+    def __init__(self, logger: logging.Logger, end: str = "Up to date") -> None:
         self._logger = logger
+        self._end = end
         self._started = time.monotonic()
         self._next_line = self._started + LOG_INTERVAL
         self._records = 0
@@ -47,7 +51,7 @@ class Progress:
 
     def finish(self) -> None:
         """Log that the end of the feed is reached."""
-        self._log(f"Up to date: {self._total(time.monotonic() - self._started)}")
+        self._log(f"{self._end}: {self._total(time.monotonic() - self._started)}")
 
     def counters(self) -> dict[Metric, int]:
         """Return the totals for the metrics."""
@@ -104,8 +108,8 @@ class AudioProgress(Progress):
         waiting: recordings of the current page that have no row yet.
     """
 
-    def __init__(self, logger: logging.Logger) -> None:
-        super().__init__(logger)
+    def __init__(self, logger: logging.Logger, end: str = "Up to date") -> None:
+        super().__init__(logger, end)
         self.waiting = 0
         self._bytes = 0
         self._statuses: Counter[str] = Counter()

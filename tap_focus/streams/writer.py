@@ -104,7 +104,7 @@ class MessageWriter(SimpleSingerWriter):
         """
         if self._stop_signal is not None:
             logger.warning(
-                "Stopped by signal %d. The next run continues from the last state",
+                "Stopped by signal %d. Run again to continue",
                 self._stop_signal,
             )
             raise SystemExit(128 + self._stop_signal)

@@ -58,7 +58,7 @@ if __name__ == "__main__":
         for command in entry_points(group="console_scripts")
         if command.name in ("tap-focus", "tap-focus-media")
     }
-    import_module("tap_focus.tap")
+    import_module("tap_focus.fetch")
     gc.freeze()  # keeps the collector from copying the memory that the children share
     serve()
     mains[Path(sys.argv[0]).name]()

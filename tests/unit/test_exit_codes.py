@@ -47,6 +47,7 @@ CAUSES: dict[type[errors.TapFocusError], tuple[Any, int]] = {
     errors.InvalidRecordingError: (errors.InvalidRecordingError("no id"), os.EX_PROTOCOL),
     errors.PlaybackForbiddenError: (errors.PlaybackForbiddenError(20), os.EX_CONFIG),
     errors.InvalidAudioError: (errors.InvalidAudioError("empty"), os.EX_PROTOCOL),
+    errors.WorkListError: (errors.WorkListError(3, "it is not valid JSON"), os.EX_DATAERR),
     errors.StorageError: (errors.StorageError("write to media_path", "full"), os.EX_CANTCREAT),
     errors.FileUnreadableError: (
         errors.FileUnreadableError("read 1.mp3", "archived"),

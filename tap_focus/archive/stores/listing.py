@@ -100,7 +100,10 @@ class ListedStore(AudioStore):
     def open(self, account: str, *, has_bookmark: bool) -> None:
         marker = self._read_marker()
         if not marker and has_bookmark:
-            reason = f"the state has a bookmark, but there is no {MARKER_NAME}. Is it mounted?"
+            reason = (
+                f"there is no {MARKER_NAME}. Is it mounted? Only a run without a bookmark, or "
+                "tap-focus-media fetch --create, starts a new archive"
+            )
             raise StorageError(OPEN, reason)
         if not marker:
             self._create_marker(new_marker(account))
