@@ -280,6 +280,20 @@ def test_two_shards_archive_all_audio_and_their_manifest_can_be_verified(
     assert count_words(verified.out)["ok"] == len(stored)
 
 
+def test_a_work_list_is_fetched_with_the_settings_of_the_plugin(tmp_path: Path) -> None:
+    columns = dict.fromkeys(("durationInSeconds", "retainUntil", "legalHolds"))
+    pages = feed(1, **columns)
+    (row,) = json.loads(pages[None])["recordings"]
+    (tmp_path / "list.jsonl").write_text(json.dumps(row), "utf-8")
+    with FakeFocus(pages) as focus:
+        meltano = Meltano(tmp_path, {**focus.settings, "media_path": tmp_path / "audio"})
+        run = meltano("invoke", "tap-focus-media:fetch", "--create", "list.jsonl")
+
+    assert run.exit_code == 0, run.log
+    assert [(row["interactionId"], row["status"]) for row in run.records] == [(1, "stored")]
+    assert "unknown setting" not in run.log
+
+
 def test_a_deselected_property_has_no_column(
     meltano: Meltano, warehouse: Warehouse, sandbox: Sandbox
 ) -> None:
