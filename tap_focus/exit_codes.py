@@ -82,7 +82,7 @@ OUTCOMES: dict[type[Exception] | tuple[type[Exception], int], Outcome] = {
     errors.ResponseTooLargeError: Outcome(os.EX_CONFIG, "Set a smaller page_size."),
     errors.PageSizeIgnoredError: Outcome(
         os.EX_CONFIG,
-        "Check that api_url is the API of Focus. If it is, set page_size to the number that it sends.",
+        "Check that api_url is the API of Focus. If so, set page_size to the number that it sends.",
     ),
     (errors.HTTPStatusError, 401): Outcome(
         os.EX_CONFIG,
