@@ -401,5 +401,5 @@ def test_only_the_api_key_is_secret() -> None:
 def test_an_account_is_a_number_in_a_region_or_at_a_host(
     place: dict[str, str], account: str
 ) -> None:
-    """A state and an archive belong to one account. The sandbox has a host of its own."""
+    """A state and an archive belong to one account. The sandbox has another host."""
     assert settings_checks.account({"client_id": 7, **place}) == account
