@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import typing as t
+from contextlib import suppress
 
 if t.TYPE_CHECKING:
     import asyncio
@@ -74,6 +75,7 @@ def main() -> None:
     failures: list[Failure] = []
     taps: list[asyncio.subprocess.Process] = []
     start = SingerBlock.start
+    close_stdin = SingerBlock.close_stdin
     initialize = RunnerError.__init__
     upgrade = MigrationService.upgrade
 
@@ -85,6 +87,11 @@ def main() -> None:
         await start(self)
         if self.producer and not self.consumer:
             taps.append(self.process_handle)
+
+    async def close_stdin_of_ended_target(self: SingerBlock) -> None:
+        # If the target ended before it read everything, its exit code says more than this error.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            await close_stdin(self)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         running = [tap.pid for tap in taps if tap.returncode is None]
@@ -100,6 +107,7 @@ def main() -> None:
 
     signal.signal(STOP_SIGNAL, stop)
     SingerBlock.start = start_and_remember  # type: ignore[method-assign]
+    SingerBlock.close_stdin = close_stdin_of_ended_target  # type: ignore[method-assign]
     RunnerError.__init__ = remember  # type: ignore[method-assign]
     MigrationService.upgrade = upgrade_alone  # type: ignore[method-assign]
     try:

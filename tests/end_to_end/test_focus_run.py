@@ -34,6 +34,7 @@ def project(tmp_path: Path) -> StubProject:
         ({"STUB_TAP_EXIT": "78"}, 78),
         ({"STUB_TAP_EXIT": "-9"}, 137),
         ({"STUB_TARGET_EXIT": "1"}, 69),
+        ({"STUB_TARGET_CRASH": "1"}, 69),
         ({"STUB_MODELS_EXIT": "2"}, 79),
     ],
 )

@@ -58,6 +58,8 @@ if state["environment"] != environment:
     sys.exit(65)
 print("the tap's log", file=sys.stderr, flush=True)
 print(json.dumps({"type": "STATE", "value": {**state, "runs": state["runs"] + 1}}), flush=True)
+if "STUB_TARGET_CRASH" in os.environ:
+    print(" " * 200_000, flush=True)  # more than a pipe takes
 if "STUB_STARTED" in os.environ:
     open(os.environ["STUB_STARTED"], "w").close()
     time.sleep(60)
@@ -71,7 +73,10 @@ tap reads it.
 """
 
 TARGET = """\
-import json, os, sys
+import json, os, sys, time
+if "STUB_TARGET_CRASH" in os.environ:
+    time.sleep(1)
+    sys.exit(1)
 for line in sys.stdin:
     print(json.dumps(json.loads(line)["value"]), flush=True)
 sys.exit(int(os.environ.get("STUB_TARGET_EXIT", "0")))
