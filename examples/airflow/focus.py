@@ -1,4 +1,4 @@
-"""Load the recordings of Focus every hour, and archive and verify the audio every night.
+"""Load recordings and build the dbt models every hour; archive and verify audio every night.
 
 Copy this file to the DAGs folder of Airflow 3. The workers need the Meltano project with its
 environment, and psql for the manifest. Set these variables for them, and the settings of the tap
@@ -70,13 +70,17 @@ def query(sql: str, output: IO[bytes]) -> None:
 
 @dag(schedule="7 * * * *", **OPTIONS)
 def focus_recordings() -> None:
-    """Load new and updated recordings."""
+    """Load new and updated recordings, then build the models."""
 
     @task
     def load() -> None:
         run("focus-run", "focus-to-postgres", permanent=PERMANENT)
 
-    load()
+    @task
+    def build_models() -> None:
+        run("focus-run", "dbt-postgres:build", permanent=PERMANENT)
+
+    load() >> build_models()
 
 
 @dag(schedule="37 2 * * *", **OPTIONS)

@@ -1,4 +1,4 @@
-"""Assets for Dagster: the recordings of Focus, the audio in shards, and a check of the files.
+"""Assets for Dagster: the recordings of Focus, the dbt models, the audio in shards, and a check.
 
 Run it with `dagster dev -f focus.py`, or load it as a code location. Dagster needs the Meltano
 project with its environment, and psql for the manifest. Set these variables, and the settings of
@@ -92,6 +92,12 @@ def recordings(context: AssetExecutionContext) -> MaterializeResult:
     return MaterializeResult(metadata=focus_run(context, "focus-to-postgres"))
 
 
+@asset(deps=[recordings])
+def models(context: AssetExecutionContext) -> None:
+    """The tables of the dbt project."""
+    focus_run(context, "dbt-postgres:build")
+
+
 shards = StaticPartitionsDefinition([f"{n}of{SHARDS}" for n in range(1, SHARDS + 1)])
 
 
@@ -130,7 +136,7 @@ def files_match_the_manifest() -> AssetCheckResult:
     return AssetCheckResult(passed=verified.returncode == 0, metadata={"summary": summary})
 
 
-recordings_job = define_asset_job("load_recordings", selection=[recordings])
+recordings_job = define_asset_job("load_recordings", selection=[recordings, models])
 # While a shard is being archived, the check would find files that are not in the manifest yet.
 audio_files = AssetSelection.assets(audio)
 audio_job = define_asset_job("archive_audio", audio_files.without_checks(), partitions_def=shards)
@@ -145,7 +151,7 @@ def audio_schedule(_: ScheduleEvaluationContext) -> Iterator[RunRequest]:
 
 
 definitions = Definitions(
-    assets=[recordings, audio],
+    assets=[recordings, models, audio],
     asset_checks=[files_match_the_manifest],
     jobs=[recordings_job, audio_job, verify_job],
     schedules=[

@@ -300,7 +300,7 @@ def declared_requirements() -> list[Requirement]:
     extras = content["project"]["optional-dependencies"]
     declared = [*content["project"]["dependencies"], *extras["sandbox"], *extras["s3"]]
     for name, group in content["dependency-groups"].items():
-        if name == "image":  # in requirements-image.lock
+        if name in {"dbt", "image"}:  # in requirements-dbt.lock and requirements-image.lock
             continue
         declared += [entry for entry in group if isinstance(entry, str)]
     return [Requirement(entry) for entry in declared]

@@ -12,8 +12,9 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from scripts.postgres import PSQL
+from tests.helpers.dbt import PROJECT, connection_settings
 from tests.helpers.meltano import Meltano
-from tests.helpers.runner import BIN
+from tests.helpers.runner import BIN, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +32,12 @@ class Server(Meltano):
         self.warehouse = warehouse
         self.audio = folder / "audio"
         (folder / ".venv").symlink_to(BIN.parent)
+        (folder / "transform").symlink_to(PROJECT)
+        (folder / ".meltano" / "utilities").symlink_to(ROOT / ".meltano" / "utilities")
         (folder / "tmp").mkdir()
         sqlalchemy_url = warehouse.replace("://", "+psycopg://", 1)
         self.environment |= {
+            **connection_settings(warehouse),
             "PATH": os.pathsep.join([str(PSQL.parent), os.environ["PATH"]]),
             "TMPDIR": str(folder / "tmp"),
             "TARGET_POSTGRES_SQLALCHEMY_URL": sqlalchemy_url,
@@ -41,11 +45,15 @@ class Server(Meltano):
             "TAP_FOCUS_MEDIA_PATH": str(self.audio),
         }
 
-    def keys(self, table: str) -> set[int]:
+    def keys(self, table: str, schema: str = "focus", column: str = "interactionId") -> set[int]:
         """Return the primary keys of a table."""
         with psycopg.connect(self.warehouse) as connection:
-            query = SQL('SELECT "interactionId" FROM focus.{}').format(Identifier(table))
+            query = SQL("SELECT {} FROM {}").format(Identifier(column), Identifier(schema, table))
             return {key for (key,) in connection.execute(query)}
+
+    def model_keys(self) -> set[int]:
+        """Return the primary keys of the model of the recordings."""
+        return self.keys("focus__recordings", "focus_models", "interaction_id")
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def airflow(server: Server) -> Server:
     return server
 
 
-def test_airflow_loads_archives_and_verifies(airflow: Server) -> None:
+def test_airflow_loads_builds_the_models_archives_and_verifies(airflow: Server) -> None:
     runs = [
         run_engine(airflow, "airflow", "dags", "test", name)
         for name in ("focus_recordings", "focus_audio")
@@ -84,6 +84,7 @@ def test_airflow_loads_archives_and_verifies(airflow: Server) -> None:
 
     assert [run.exit_code for run in runs] == [0, 0], runs[0].log
     assert airflow.keys("recordings") == airflow.sandbox.latest().keys()
+    assert airflow.model_keys() == airflow.sandbox.latest().keys()
     assert airflow.keys("recording_media") == airflow.sandbox.latest().keys()
     assert " 0 missing, 0 size-mismatch, 0 checksum-mismatch, 0 unexpected" in (
         runs[1].out + runs[1].log
@@ -129,15 +130,16 @@ def metadata(server: Server) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run.out.splitlines()]
 
 
-def test_dagster_loads_archives_and_verifies(server: Server) -> None:
+def test_dagster_loads_builds_the_models_archives_and_verifies(server: Server) -> None:
     runs = [
-        materialize(server, "recordings"),
+        materialize(server, "recordings,models"),
         materialize(server, "audio", "--partition", "1of2"),
         materialize(server, "audio", "--partition", "2of2"),
     ]
 
     assert [run.exit_code for run in runs] == [0, 0, 0], runs[0].log
     assert server.keys("recordings") == server.sandbox.latest().keys()
+    assert server.model_keys() == server.sandbox.latest().keys()
     assert server.keys("recording_media") == server.sandbox.latest().keys()
     assert "Asset check 'files_match_the_manifest' on 'audio' passed" in runs[2].log + runs[2].out
     recordings, *audio = metadata(server)
