@@ -19,101 +19,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import sys
 import tempfile
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archive_stores import count_s3_requests, measure_folder
 from archive_verify import compare_s3_concurrency, measure_manifest
+from audio_server import AUDIO_PATH, PAGE_SIZE, Feed, serve
 from processes import (
     KIB,
     MIB,
     TAP,
     Run,
     describe_machine,
-    discover_catalog,
     run_measured,
     server_process,
+    write_audio_catalog,
 )
 from reports import target_cells
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
-PAGE_SIZE = 100
-AUDIO_PATH = "/client/recording.playBackByThirdPartyId"
-
-
-class Feed(NamedTuple):
-    """A feed of recordings with audio.
-
-    Attributes:
-        recordings: Number of recordings.
-        size: Bytes of each audio file.
-        delay: Seconds that the server waits before each audio response.
-    """
-
-    recordings: int
-    size: int
-    delay: float = 0
-
-
-def serve(feed: Feed, url: Connection) -> None:
-    """Serve a feed on the loopback interface, and send the base URL through `url`."""
-    block = os.urandom(min(feed.size, 4 * MIB))
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            if self.path != AUDIO_PATH:
-                self.send_json({"token": "token", "refreshToken": "token"})
-                return
-            time.sleep(feed.delay)
-            self.send_head("audio/mpeg", feed.size)
-            for start in range(0, feed.size, len(block)):
-                self.wfile.write(block[: feed.size - start])
-
-        def do_GET(self) -> None:
-            cursor = self.path.partition("cursorId=")[2].partition("&")[0]
-            first = int(cursor or 0)
-            end = min(first + PAGE_SIZE, feed.recordings)
-            recordings = [
-                {
-                    "interactionId": number,
-                    "startDatetimeUTC": "2025-05-01T09:00:00Z",
-                    "thirdPartyId": str(number),
-                    "mediaAccessStatus": "Permitted",
-                }
-                for number in range(first, end)
-            ]
-            self.send_json({"recordings": recordings, "nextCursorId": str(end)})
-
-        def send_json(self, value: dict[str, Any]) -> None:
-            body = json.dumps(value).encode()
-            self.send_head("application/json", len(body))
-            self.wfile.write(body)
-
-        def send_head(self, content_type: str, content_length: int) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(content_length))
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        url.send(f"http://127.0.0.1:{server.server_port}")
-        server.serve_forever()
 
 
 class Bench:
@@ -123,12 +48,7 @@ class Bench:
         """Write a catalog that selects only `recording_media`."""
         self._folder = folder
         self._audio = folder / "audio"
-        catalog = discover_catalog()
-        for stream in catalog["streams"]:
-            for entry in stream["metadata"]:
-                if entry["breadcrumb"] == []:
-                    entry["metadata"]["selected"] = stream["tap_stream_id"] == "recording_media"
-        (folder / "catalog.json").write_text(json.dumps(catalog), encoding="utf-8")
+        write_audio_catalog(folder / "catalog.json")
 
     def run_tap(self, url: str, feed: Feed, concurrency: int) -> Run:
         """Archive a feed with the tap."""

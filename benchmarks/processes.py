@@ -80,6 +80,16 @@ def discover_catalog(tap: Path = TAP) -> dict[str, Any]:
     return catalog
 
 
+def write_audio_catalog(path: Path) -> None:
+    """Write a catalog that selects only `recording_media`."""
+    catalog = discover_catalog()
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            if entry["breadcrumb"] == []:
+                entry["metadata"]["selected"] = stream["tap_stream_id"] == "recording_media"
+    path.write_text(json.dumps(catalog), encoding="utf-8")
+
+
 def describe_machine() -> str:
     """Return processor, number of cores, operating system and Python version."""
     try:
