@@ -14,6 +14,7 @@ import pytest
 import tomli
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from ruamel.yaml import YAML
 
 from tests.helpers.runner import ROOT
 
@@ -324,6 +325,16 @@ def test_the_lock_file_fits_pyproject() -> None:
 
     assert len(requirements) > 25
     assert outdated == [], "run scripts/lock"
+
+
+def test_the_image_gets_the_dbt_of_the_project() -> None:
+    groups = tomli.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    project = YAML(typ="safe").load(ROOT / "meltano.yml")
+    (plugin,) = (p for p in project["plugins"]["utilities"] if p["name"] == "dbt-postgres")
+    locked = (ROOT / "requirements-dbt.lock").read_text("utf-8").splitlines()
+
+    assert plugin["pip_url"].split() == groups["dbt"]
+    assert {f"{requirement} \\" for requirement in groups["dbt"]} <= {*locked}
 
 
 def test_the_lock_file_names_no_host_and_has_a_hash_for_each_package() -> None:
