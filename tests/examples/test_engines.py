@@ -86,9 +86,8 @@ def test_airflow_loads_builds_the_models_archives_and_verifies(airflow: Server) 
     assert airflow.keys("recordings") == airflow.sandbox.latest().keys()
     assert airflow.model_keys() == airflow.sandbox.latest().keys()
     assert airflow.keys("recording_media") == airflow.sandbox.latest().keys()
-    assert " 0 missing, 0 size-mismatch, 0 checksum-mismatch, 0 unexpected" in (
-        runs[1].out + runs[1].log
-    )
+    findings = "0 missing, 0 lost, 0 size-mismatch, 0 checksum-mismatch, 0 conflict, 0 unexpected"
+    assert findings in runs[1].out + runs[1].log
 
 
 def test_airflow_does_not_retry_a_permanent_error(airflow: Server) -> None:
