@@ -22,6 +22,8 @@ if t.TYPE_CHECKING:
     import asyncio
     from types import FrameType
 
+    from meltano.core.block.singer import InvokerBase
+
 LOADER_FAILED = os.EX_UNAVAILABLE
 COMMAND_FAILED = 79
 """Not in sysexits.h, so that no tap uses it."""
@@ -88,7 +90,7 @@ def main() -> None:
         if self.producer and not self.consumer:
             taps.append(self.process_handle)
 
-    async def close_stdin_of_ended_target(self: SingerBlock) -> None:
+    async def close_stdin_of_ended_target(self: InvokerBase) -> None:
         # If the target ended before it read everything, its exit code says more than this error.
         with suppress(BrokenPipeError, ConnectionResetError):
             await close_stdin(self)
