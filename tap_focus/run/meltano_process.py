@@ -60,6 +60,20 @@ def exit_code(failure: Failure) -> int:
     return 1
 
 
+def ignore_pipes_of_ended_targets(block: type[InvokerBase]) -> None:
+    """Patch Meltano to wait for a target that ended before it read everything.
+
+    Its exit code says more than the error of its pipe.
+    """
+    close_stdin = block.close_stdin
+
+    async def close(self: InvokerBase) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            await close_stdin(self)
+
+    block.close_stdin = close  # type: ignore[method-assign]
+
+
 def main() -> None:
     """Run Meltano and end the process."""
     del sys.path[0]  # the folder of this file
@@ -77,7 +91,6 @@ def main() -> None:
     failures: list[Failure] = []
     taps: list[asyncio.subprocess.Process] = []
     start = SingerBlock.start
-    close_stdin = SingerBlock.close_stdin
     initialize = RunnerError.__init__
     upgrade = MigrationService.upgrade
 
@@ -89,11 +102,6 @@ def main() -> None:
         await start(self)
         if self.producer and not self.consumer:
             taps.append(self.process_handle)
-
-    async def close_stdin_of_ended_target(self: InvokerBase) -> None:
-        # If the target ended before it read everything, its exit code says more than this error.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            await close_stdin(self)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         running = [tap.pid for tap in taps if tap.returncode is None]
@@ -108,8 +116,8 @@ def main() -> None:
         os.close(lock)
 
     signal.signal(STOP_SIGNAL, stop)
+    ignore_pipes_of_ended_targets(SingerBlock)
     SingerBlock.start = start_and_remember  # type: ignore[method-assign]
-    SingerBlock.close_stdin = close_stdin_of_ended_target  # type: ignore[method-assign]
     RunnerError.__init__ = remember  # type: ignore[method-assign]
     MigrationService.upgrade = upgrade_alone  # type: ignore[method-assign]
     try:
