@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 BAR_WIDTH = 40
 
 EXTERNAL = """
-    SELECT display_name, sum(external_count), round(sum(duration_seconds) / 3600, 1)
+    SELECT display_name, sum(external_count), round(sum(external_duration_seconds) / 3600, 1)
     FROM focus_dev_models.focus__daily_activity
     WHERE is_internal
     GROUP BY person_key, display_name
@@ -52,7 +52,7 @@ def _external(connection: Connection) -> str:
 def _hours(connection: Connection) -> str:
     rows = connection.execute(HOURS).fetchall()
     per_character = max(1, -(-max((count for _, count in rows), default=0) // BAR_WIDTH))
-    lines = ["\nWhich hours are the busiest? (UTC)"]
+    lines = ["\nWhich hours are the busiest? (UTC, unless you set a time zone)"]
     for hour, count in rows:
         lines.append(f"  {hour:02}:00  {'█' * round(count / per_character)} {count:,}")
     return "\n".join(lines)
@@ -60,7 +60,8 @@ def _hours(connection: Connection) -> str:
 
 def _due(connection: Connection) -> str:
     ((due, first, held),) = connection.execute(DUE).fetchall()
+    following = f"The next deletion is on {first}. " if first else ""
     return (
-        f"\nWhat will be deleted within 30 days?\n  {due:,} recordings. The next deletion is on "
-        f"{first}. Legal holds keep {held:,} others."
+        f"\nWhat will be deleted within 30 days?\n  {due:,} recordings. {following}"
+        f"Legal holds keep {held:,} others."
     )

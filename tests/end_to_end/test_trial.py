@@ -259,7 +259,7 @@ MODELS = """
     CREATE TABLE focus_dev_models.focus__daily_activity AS
     SELECT date '2025-01-31' AS activity_date, 'phone' AS channel, 'person-1' AS person_key,
            'Ann' AS display_name, true AS is_internal, 2 AS recordings_count, 2 AS recorded_count,
-           1 AS external_count, 5400.0 AS duration_seconds;
+           1 AS external_count, 9000.0 AS duration_seconds, 5400.0 AS external_duration_seconds;
     CREATE TABLE focus_dev_models.focus__recordings AS SELECT 9 AS hour_of_day;
     CREATE TABLE focus_dev_models.focus__retention AS
     SELECT * FROM (VALUES

@@ -4,8 +4,7 @@
     The setting is a mapping of column names to these words. `default` is the rule of all others.
 -#}
 {% macro personal(name, expression) -%}
-    {%- set rules = personal_rules() -%}
-    {%- set rule = rules.get(name, rules.get('default', 'keep')) -%}
+    {%- set rule = personal_rule(name) -%}
     {%- if rule == 'keep' -%}
         {{ expression }}
     {%- elif rule == 'drop' -%}
@@ -17,6 +16,12 @@
     {%- else -%}
         {{ exceptions.raise_compiler_error("personal_data: '" ~ rule ~ "' for " ~ name ~ " is not keep, drop, hash or mask") }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{% macro personal_rule(name) -%}
+    {%- set rules = personal_rules() -%}
+    {{- return(rules.get(name, rules.get('default', 'keep'))) -}}
 {%- endmacro %}
 
 
@@ -66,10 +71,33 @@
 
 {#- The same for JSON: every rule but `keep` drops it, because a hash of an object is of no use. -#}
 {% macro personal_json(name, expression) -%}
-    {%- set rules = personal_rules() -%}
-    {%- if rules.get(name, rules.get('default', 'keep')) == 'keep' -%}
+    {%- if personal_rule(name) == 'keep' -%}
         {{ expression }}
     {%- else -%}
         cast(null as {{ type_json() }})
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- Return whether an address belongs to a domain of the setting `internal_domains`. -#}
+{% macro has_internal_domain(address) -%}
+    {%- set domains = internal_domains() -%}
+    {%- if domains -%}
+        coalesce(
+            {{ address }} like '%@%' and regexp_replace(lower({{ address }}), '^.*@', '') in (
+                {%- for domain in domains -%}
+                    '{{ domain | lower | replace("'", "''") }}'{{ ', ' if not loop.last }}
+                {%- endfor -%}
+            ),
+            false
+        )
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro internal_domains() -%}
+    {%- set domains = setting('internal_domains', '[]') -%}
+    {{- return(fromjson(domains) if domains is string else domains) -}}
 {%- endmacro %}

@@ -12,6 +12,23 @@
 {%- endmacro %}
 
 
+{#- Return whether the archive should have the audio of a recording and does not: it may download it,
+    and there is a duration or a failed download. Messages have no audio. Without the manifest, null. -#}
+{% macro is_audio_missing(recordings, audio_status) -%}
+    (
+        coalesce(
+            {{ audio_status }} <> 'not_permitted', {{ recordings }}.media_access_status = 'Permitted', true
+        )
+        and (coalesce({{ recordings }}.duration_seconds, 0) > 0 or coalesce({{ audio_status }} = 'failed', false))
+        and {{ 'coalesce(' ~ audio_status ~ " <> 'stored', true)" if using_audio() else 'cast(null as boolean)' }}
+    )
+{%- endmacro %}
+
+
+{#- Return whether the models read the manifest of the audio archive. -#}
+{% macro using_audio() %}{{ return(setting('using_audio', 'false') | string | lower == 'true') }}{% endmacro %}
+
+
 {#- Return whether retention deletes a recording soon: within the days of the setting `due_days`. -#}
 {% macro is_due(recordings) -%}
     (

@@ -26,7 +26,9 @@ activity as (
         count(case when participants.is_recording_subject then 1 end) as recorded_count,
         count(case when participants.is_originator then 1 end) as originated_count,
         count(case when recordings.is_external then 1 end) as external_count,
-        coalesce(sum(recordings.duration_seconds), 0) as duration_seconds
+        coalesce(sum(recordings.duration_seconds), 0) as duration_seconds,
+        coalesce(sum(case when recordings.is_external then recordings.duration_seconds end), 0)
+            as external_duration_seconds
     from participants
     inner join recordings on participants.interaction_id = recordings.interaction_id
     where recordings.activity_date is not null
@@ -47,6 +49,7 @@ select
     activity.recorded_count,
     activity.originated_count,
     activity.external_count,
-    activity.duration_seconds
+    activity.duration_seconds,
+    activity.external_duration_seconds
 from activity
 inner join people on activity.person_key = people.person_key

@@ -1,12 +1,11 @@
-{%- set internal_domains = setting('internal_domains', '[]') -%}
-{%- set internal_domains = fromjson(internal_domains) if internal_domains is string else internal_domains -%}
-
 with participants as (
 
     select
         *,
         coalesce(
+            {%- if personal_rule('address') in ('keep', 'hash') %}
             coalesce(address_type, '') || ':' || lower(address),
+            {%- endif %}
             'endpoint:' || endpoint_id,
             'participant:' || participant_id
         ) as address_key
@@ -44,9 +43,7 @@ identified as (
         (
             participants.is_recording_subject
             or participants.has_user
-            {%- for domain in internal_domains %}
-            or coalesce(lower(participants.address) like '%@{{ domain | lower }}', false)
-            {%- endfor %}
+            or participants.has_internal_domain
         ) as is_evidently_internal
     from participants
     left join owners on participants.address_key = owners.address_key

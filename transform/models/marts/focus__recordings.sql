@@ -51,10 +51,10 @@ select
     coalesce(by_recording.external_people_count, 0) as external_people_count,
     coalesce(by_recording.external_people_count, 0) > 0 as is_external,
     case
-        when by_recording.interaction_id is null then 'unknown'
-        when by_recording.external_people_count = 0 then 'internal'
         when by_recording.has_external_originator then 'inbound'
-        when by_recording.has_internal_originator then 'outbound'
+        when by_recording.external_people_count > 0 and by_recording.has_internal_originator then 'outbound'
+        -- With one address, nothing says who the others were.
+        when by_recording.external_people_count = 0 and by_recording.participants_count > 1 then 'internal'
         else 'unknown'
     end as direction,
     recordings.transcript_snippet,
@@ -65,8 +65,10 @@ select
     recordings.media_access_status,
     recordings.retention_group,
     recordings.retain_until,
+    recordings.legal_holds,
     recordings.is_on_legal_hold,
     recordings.is_deleted_by_retention,
+    recordings.data_groups,
     recordings.properties,
     recordings.additional_fields,
     recordings.loaded_at

@@ -1,12 +1,10 @@
-{%- set using_audio = setting('using_audio', 'false') | string | lower == 'true' -%}
-
 with recordings as (
 
     select * from {{ ref('focus__recordings') }}
 
 ),
 
-{% if using_audio -%}
+{% if using_audio() -%}
 media as (
 
     select * from {{ ref('stg_focus__recording_media') }}
@@ -19,14 +17,16 @@ classified as (
     select
         recordings.*,
         {{ is_due('recordings') }} as is_due,
-        {% if using_audio -%}
+        {% if using_audio() -%}
         coalesce(media.audio_status = 'stored', false) as is_audio_stored,
-        media.locked_until as audio_locked_until
+        media.locked_until as audio_locked_until,
+        {{ is_audio_missing('recordings', 'media.audio_status') }} as is_audio_missing
     from recordings
     left join media on recordings.interaction_id = media.interaction_id
         {%- else -%}
         cast(null as boolean) as is_audio_stored,
-        cast(null as {{ type_time() }}) as audio_locked_until
+        cast(null as {{ type_time() }}) as audio_locked_until,
+        {{ is_audio_missing('recordings', 'cast(null as ' ~ dbt.type_string() ~ ')') }} as is_audio_missing
     from recordings
         {%- endif %}
 
@@ -51,8 +51,5 @@ select
         else 'retained'
     end as retention_status,
     -- Only the archive can keep this audio, and it does not have it.
-    is_due
-    and not is_audio_stored
-    and coalesce(duration_seconds, 0) > 0
-    and coalesce(media_access_status = 'Permitted', true) as is_at_risk
+    is_due and is_audio_missing as is_at_risk
 from classified

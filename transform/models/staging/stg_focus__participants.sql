@@ -53,7 +53,10 @@ select
     {{ personal('full_name', 'full_name') }} as full_name,
     endpoint_id,
     address_type,
-    {{ personal('address', 'address') }} as address,
+    {#- Equal addresses stay equal, whatever their case. #}
+    {{ personal('address', 'lower(address)' if personal_rule('address') == 'hash' else 'address') }}
+        as address,
+    {{ has_internal_domain('address') }} as has_internal_domain,
     {{ personal_json('user_details', 'user_details') }} as user_details,
     {{ json_is('user_details', 'object') }} as has_user,
     is_originator,
