@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Identifier
 from ruamel.yaml import YAML
 
 from tests.helpers.dbt import (
+    JSON_COLUMNS,
     PROJECT,
     Dbt,
     connection_settings,
@@ -101,6 +102,11 @@ def recordings(sandbox: Sandbox) -> list[dict[str, Any]]:
     return list(sandbox.latest().values())
 
 
+def media_row(recording: dict[str, Any], status: str) -> dict[str, Any]:
+    names = ("interactionId", "thirdPartyId", "startDatetimeUTC", "type")
+    return {**{name: recording[name] for name in names}, "status": status}
+
+
 def with_models(meltano: Meltano) -> Meltano:
     """Add the checkout's models and its dbt to a Meltano project."""
     (meltano.folder / "transform").symlink_to(PROJECT)
@@ -130,36 +136,46 @@ def test_meltano_loads_postgres_and_builds_the_models(
     )
 
 
-def test_a_second_build_equals_a_build_from_nothing(models: Models, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("form", ["jsonb", "text"])
+def test_a_second_build_equals_a_build_from_nothing(
+    models: Models, sandbox: Sandbox, form: Form
+) -> None:
+    """Every model, with the audio archive, and after every kind of update."""
     first = sandbox.latest()
-    load_recordings(models.url, RAW, first.values())
-    models.dbt("run", FOCUS_NOW="2025-03-05")
     ids = sorted(first)
-    without_participants, with_fewer, deleted, due = ids[:4]
+    due, without_participants, with_fewer, deleted, without_tags, undated, renamed = ids[:7]
+    # Its retention ends between the builds, without a load.
+    first[due] |= {"retainUntil": "2026-01-01", "legalHolds": None}
+    load_recordings(models.url, RAW, first.values(), form=form)
+    load_media(models.url, RAW, [media_row(new, "failed") for new in first.values()])
+    models.dbt("run", FOCUS_NOW="2025-03-05", FOCUS_USING_AUDIO="true")
     sandbox.grow(100)
-    changed = {key: new for key, new in sandbox.latest().items() if new != first.get(key)}
+    latest = {**sandbox.latest(), due: first[due]}
+    changed = {key: new for key, new in latest.items() if new != first.get(key)}
     changed[without_participants] = {**first[without_participants], "endpoints": []}
     changed[with_fewer] = {**first[with_fewer], "endpoints": first[with_fewer]["endpoints"][:1]}
-    load_recordings(models.url, RAW, changed.values(), loaded_at="2025-03-05 12:00")
-    models.execute('DELETE FROM recordings WHERE "interactionId" = %s', deleted)
-    # Its retention ends between the builds, without a load.
-    models.execute(
-        """UPDATE recordings SET "retainUntil" = '2026-01-01', "legalHolds" = NULL,
-                  _sdc_batched_at = '2025-03-05 13:00' WHERE "interactionId" = %s""",
-        due,
-    )
-    models.dbt("run", FOCUS_NOW="2025-12-31")
+    changed[without_tags] = {**first[without_tags], "tags": [], "analysis": None}
+    changed[undated] = {**first[undated], "startDatetimeUTC": None}
+    changed[renamed] = copy.deepcopy(first[renamed])
+    changed[renamed]["endpoints"][0]["person"]["fullName"] = "Only In This Recording"
+    load_recordings(models.url, RAW, changed.values(), form=form, loaded_at="2025-03-05 12:00")
+    load_media(models.url, RAW, [media_row(new, "stored") for new in changed.values()])
+    for name in ("recordings", "recording_media"):
+        models.execute(f'DELETE FROM {name} WHERE "interactionId" = %s', deleted)  # noqa: S608
 
-    models.dbt("run", FOCUS_NOW="2026-01-02")
+    models.dbt("run", FOCUS_NOW="2026-01-02", FOCUS_USING_AUDIO="true")
     again = models.tables()
-    models.dbt("run", "--full-refresh", FOCUS_NOW="2026-01-02")
+    models.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
+    models.dbt("run", FOCUS_NOW="2026-01-02", FOCUS_USING_AUDIO="true")
     from_nothing = models.tables()
 
+    assert again.keys() == TABLES | AUDIO_TABLES
     assert again == from_nothing
+    assert deleted not in {row.get("interaction_id") for rows in again.values() for row in rows}
     participants = [row["interaction_id"] for row in again["focus__participants"]]
     assert participants.count(without_participants) == 0
     assert participants.count(with_fewer) == 1
-    assert participants.count(deleted) == 0
+    assert without_tags not in {row["interaction_id"] for row in again["focus__tags"]}
     (row,) = (r for r in again["stg_focus__recordings"] if r["interaction_id"] == due)
     assert row["is_deleted_by_retention"] is True
 
@@ -204,11 +220,6 @@ def test_a_column_that_is_not_loaded_is_null(
     assert {row["transcript_snippet"] for row in tables["focus__recordings"]} == {None}
     assert {row["direction"] for row in tables["focus__recordings"]} == {"unknown"}
     assert tables["focus__tags"] == tables["focus__people"] == []
-
-
-def media_row(recording: dict[str, Any], status: str) -> dict[str, Any]:
-    names = ("interactionId", "thirdPartyId", "startDatetimeUTC", "type")
-    return {**{name: recording[name] for name in names}, "status": status}
 
 
 def test_the_audio_models_count_every_recording_of_every_day(
@@ -311,7 +322,7 @@ def test_duckdb_gives_the_answers_of_postgres(
     """The files contain updates, so that the last version of a recording has to win."""
     output = tmp_path / "output"
     meltano = with_models(Meltano(tmp_path, sandbox.settings))
-    meltano.run("run", "tap-focus", "target-jsonl", FOCUS_NOW="2025-03-05")
+    meltano.run("run", "tap-focus", "target-jsonl", "dbt-duckdb:run", FOCUS_NOW="2025-03-05")
     (first,) = output.glob("*.jsonl")
     first.rename(output / "recordings-20250101T000000.jsonl")
     sandbox.grow(100)
@@ -331,29 +342,42 @@ def test_duckdb_reads_files_with_json_text(
 ) -> None:
     recordings[0] |= {"endpoints": None, "tags": None, "analysis": None, "optional": None}
     recordings[0]["legalHolds"] = {"name": "case 12"}
-    nested = (
-        *("endpoints", "analysis", "tags", "retentionGroupId", "legalHolds", "dataGroups"),
-        *("isPrivateReason", "optional"),
-    )
-    texts = copy.deepcopy(recordings)
-    for recording in texts:
-        for name in nested:
-            value = recording[name]
-            recording[name] = None if value is None else json.dumps(value)
+    media = [
+        {**media_row(recording, status), "legalHolds": recording["legalHolds"]}
+        for status in ("failed", "stored")  # the last line counts
+        for recording in recordings
+    ]
     results = []
-    for name, rows in {"native": recordings, "text": texts}.items():
+    for name in ("native", "text"):
         folder = tmp_path / name
         folder.mkdir()
-        lines = "".join(json.dumps(row) + "\n" for row in rows)
-        (folder / "recordings.jsonl").write_text(lines, "utf-8")
+        for stream, rows in {"recordings": recordings, "recording_media": media}.items():
+            written = rows if name == "native" else map(with_json_text, rows)
+            lines = "".join(json.dumps(row) + "\n" for row in written)
+            (folder / f"{stream}-1.jsonl").write_text(lines, "utf-8")
         environment = {
             "DBT_DUCKDB_PATH": str(folder / "focus.duckdb"),
-            "FOCUS_FILES": str(folder / "{stream}*.jsonl"),
+            "FOCUS_FILES": str(folder / "{stream}-*.jsonl"),
+            "FOCUS_USING_AUDIO": "true",
         }
         Dbt(folder, "duckdb", **environment)("run")
         results.append(duckdb_tables(folder / "focus.duckdb"))
 
     assert results[0] == results[1]
+    assert results[0].keys() == TABLES | AUDIO_TABLES
+    stored = [day["stored_count"] for day in results[0]["focus__audio_coverage"]]
+    assert sum(stored) == len(recordings)
+
+
+def with_json_text(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as the tap writes it with its setting `json_text`."""
+    return {
+        name: json.dumps(value) if name in NESTED and value is not None else value
+        for name, value in row.items()
+    }
+
+
+NESTED = {*JSON_COLUMNS, "previousFiles"}
 
 
 DUMP = """
