@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -445,7 +447,7 @@ def test_another_project_installs_the_models_as_a_package(
         },
         project / "dbt_project.yml",
     )
-    YAML().dump({"packages": [{"local": str(PROJECT)}]}, project / "packages.yml")
+    YAML().dump({"packages": [git_package(tmp_path / "repository")]}, project / "packages.yml")
     environment = {"DBT_PROJECT_DIR": str(project), "FOCUS_SCHEMA": "another"}
 
     models.dbt("deps", **environment)
@@ -455,6 +457,15 @@ def test_another_project_installs_the_models_as_a_package(
     assert len(tables["focus__recordings"]) == len(recordings)
     row = tables["focus__recordings"][0]
     assert row["started_at_local"] > row["started_at"]
+
+
+def git_package(repository: Path) -> dict[str, str]:
+    """Return an entry of `packages.yml` for a git repository that contains the checkout's models."""
+    shutil.copytree(PROJECT, repository / "transform")
+    author = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+    for command in (["init", "--quiet"], ["add", "."], [*author, "commit", "--quiet", "-m", "Add"]):
+        subprocess.run(["git", *command], check=True, cwd=repository)
+    return {"git": repository.as_uri(), "revision": "HEAD", "subdirectory": "transform"}
 
 
 def test_empty_tables_are_no_error_and_every_column_is_described(models: Models) -> None:
