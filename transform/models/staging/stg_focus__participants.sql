@@ -28,10 +28,10 @@ endpoints as (
         recordings.interaction_id,
         elements.position,
         {{ json_text('elements.element', ['person', 'id']) }} as person_id,
-        {{ json_text('elements.element', ['person', 'fullName']) }} as full_name,
+        nullif({{ json_text('elements.element', ['person', 'fullName']) }}, '') as full_name,
         {{ json_text('elements.element', ['endpoint', 'id']) }} as endpoint_id,
         {{ json_text('elements.element', ['endpoint', 'type']) }} as address_type,
-        {{ json_text('elements.element', ['endpoint', 'endpoint']) }} as address,
+        nullif({{ json_text('elements.element', ['endpoint', 'endpoint']) }}, '') as address,
         {{ json_member('elements.element', 'user') }} as user_details,
         coalesce({{ json_text('elements.element', ['isOriginator']) }} = 'true', false)
             as is_originator,

@@ -10,7 +10,7 @@ select
     interaction_id,
     {{ personal('third_party_id', 'third_party_id') }} as third_party_id,
     started_at,
-    coalesce(channel, 'unknown') as channel,
+    coalesce(nullif(channel, ''), 'unknown') as channel,
     audio_status,
     uri,
     content_type,

@@ -27,7 +27,7 @@ select
     started_at,
     ended_at,
     duration_seconds,
-    coalesce(channel, 'unknown') as channel,
+    coalesce(nullif(channel, ''), 'unknown') as channel,
     coalesce(comments_count, 0) as comments_count,
     {{ personal('transcript_snippet', 'transcript_snippet') }} as transcript_snippet,
     {{ personal('third_party_id', 'third_party_id') }} as third_party_id,
