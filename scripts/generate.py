@@ -5,6 +5,7 @@
 | docs/reference/settings.md   | `tap-focus --about`: the tables between the markers      |
 | docs/reference/streams.md    | `tap-focus --discover`: the tables between the markers   |
 | docs/reference/exit-codes.md | `tap_focus.exit_codes`, and the docstrings of the errors |
+| docs/reference/models.md     | transform/models: descriptions of models and columns     |
 | docs/audio-archive.md        | `FINDINGS` in `verification/comparison.py`               |
 | docs/warehouses.md           | tests/targets/results.json: the table of targets         |
 | docs/badges/*.svg            | the metadata of the installed package                    |
@@ -43,6 +44,8 @@ DOCS = ROOT / "docs"
 ARCHIVE_PAGE = DOCS / "audio-archive.md"
 REFERENCE = DOCS / "reference"
 TESTS = ROOT / "tests"
+
+MODEL_FILES = ("marts/focus.yml", "intermediate/int_focus.yml", "staging/stg_focus.yml")
 
 OWN_SETTINGS: dict[str, dict[str, Any]] = SCHEMA["properties"]
 GIT_URL = "git+https://git.example.com/tap-focus.git"
@@ -221,6 +224,21 @@ def columns_table(stream: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def models_tables() -> str:
+    """Return a section with the table of columns for each model: first those for analysts."""
+    paths = [ROOT / "transform" / "models" / path for path in MODEL_FILES]
+    lines: list[str] = []
+    for model in (model for path in paths for model in yaml.load(path)["models"]):
+        lines += [f"## `{model['name']}`", "", model["description"], ""]
+        lines += ["| Column | Description | Personal |", "| --- | --- | --- |"]
+        for column in model["columns"]:
+            rules = column.get("config", {}).get("meta", {}).get("personal_data", [])
+            personal = ", ".join(f"`{rule}`" for rule in rules)
+            lines.append(f"| `{column['name']}` | {column['description']} | {personal} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 def exit_codes_table() -> str:
     """Return the table of the errors that end a run, with their exit codes and advice."""
     with_status = {key[0] for key in OUTCOMES if isinstance(key, tuple)}
@@ -397,6 +415,7 @@ def generated_files() -> dict[Path, str]:
     return {
         REFERENCE / "settings.md": fill(REFERENCE / "settings.md", settings_tables(about)),
         REFERENCE / "streams.md": fill(REFERENCE / "streams.md", columns),
+        REFERENCE / "models.md": fill(REFERENCE / "models.md", {"models": models_tables()}),
         REFERENCE / "exit-codes.md": fill(
             REFERENCE / "exit-codes.md", {"errors": exit_codes_table()}
         ),

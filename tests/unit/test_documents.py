@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DOCUMENTS = sorted(
-    {*ROOT.glob("*.md"), *PAGES, *ROOT.glob("benchmarks/*.md"), *ROOT.glob("tests/*.md")}
+    {
+        *PAGES,
+        *(
+            path
+            for name in ("", "benchmarks/", "tests/", "transform/")
+            for path in ROOT.glob(f"{name}*.md")
+        ),
+    }
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
