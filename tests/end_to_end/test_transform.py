@@ -25,6 +25,7 @@ from tests.helpers.dbt import (
     needs_dbt,
     read_tables,
 )
+from tests.helpers.markdown import read_blocks
 from tests.helpers.meltano import Meltano
 from tests.helpers.runner import ROOT, clean_environment, run_command
 
@@ -78,6 +79,13 @@ class Models:
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         return read_tables(self.url, SCHEMA)
+
+    def answer(self, query: str) -> list[dict[str, Any]]:
+        """Return the rows of a query, in which the schema has the name of the documentation."""
+        query = query.replace("focus_models.", f"{SCHEMA}.")
+        with psycopg.connect(self.url) as connection:
+            rows = connection.execute(f"SELECT to_jsonb(q) FROM ({query}) AS q").fetchall()  # noqa: S608
+        return [row for (row,) in rows]
 
 
 @pytest.fixture(scope="module")
@@ -335,6 +343,10 @@ def test_duckdb_gives_the_answers_of_postgres(
 
     postgres = {name: comparable(rows) for name, rows in models.tables().items()}
     assert {name: comparable(rows) for name, rows in duckdb.items()} == postgres
+    both, only_duckdb = documented_queries()
+    answers = run_in_duckdb(output / "focus.duckdb", "answers", *both, *only_duckdb)
+    for query, rows in zip(both, answers, strict=False):
+        assert comparable(rows) == comparable(models.answer(query)), query
     lines = [*output.glob("*.jsonl")]
     assert sum(len(path.read_text("utf-8").splitlines()) for path in lines) > len(sandbox.latest())
 
@@ -382,23 +394,40 @@ def with_json_text(row: dict[str, Any]) -> dict[str, Any]:
 NESTED = {*JSON_COLUMNS, "previousFiles"}
 
 
-DUMP = """
+def documented_queries() -> tuple[list[str], list[str]]:
+    """Return the queries of docs/queries.md for both databases, and those for DuckDB."""
+    blocks = [b for b in read_blocks(ROOT / "docs" / "queries.md") if "focus_models" in b.content]
+    queries = {b.content.strip("; \n"): b.marks for b in blocks if b.language == "sql"}
+    both = [query for query, marks in queries.items() if not marks and "jsonb" not in query]
+    return both, [query for query, marks in queries.items() if marks == ["duckdb"]]
+
+
+DUCKDB_SCRIPT = """
 import duckdb, json, sys
-connection = duckdb.connect(sys.argv[1], read_only=True)
-tables = {}
-for (name,) in connection.sql("SELECT table_name FROM duckdb_tables()").fetchall():
-    rows = connection.sql(f"SELECT to_json(t) FROM focus_models.{name} AS t").fetchall()
-    tables[name] = [json.loads(row) for (row,) in rows]
-print(json.dumps(tables))
+path, wanted, *queries = sys.argv[1:]
+connection = duckdb.connect(path, read_only=True)
+def rows(source):
+    return [json.loads(row) for (row,) in connection.sql(f"SELECT to_json(t) FROM {source} AS t").fetchall()]
+if wanted == "tables":
+    names = connection.sql("SELECT table_name FROM duckdb_tables()").fetchall()
+    print(json.dumps({name: rows(f"focus_models.{name}") for (name,) in names}))
+else:
+    print(json.dumps([rows(f"({query})") for query in queries]))
 """
 
 
-def duckdb_tables(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of all tables of a DuckDB file, which only the adapter's Python can read."""
+def run_in_duckdb(path: Path, *arguments: str) -> Any:
+    """Run the script in the adapter's Python, which has the only DuckDB that reads the file."""
     python = ROOT / ".meltano" / "utilities" / "dbt-duckdb" / "venv" / "bin" / "python"
-    run = run_command(str(python), "-c", DUMP, str(path), environment=clean_environment())
+    command = (str(python), "-c", DUCKDB_SCRIPT, str(path), *arguments)
+    run = run_command(*command, environment=clean_environment())
     assert run.exit_code == 0, run.log
-    tables: dict[str, list[dict[str, Any]]] = json.loads(run.out)
+    return json.loads(run.out)
+
+
+def duckdb_tables(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of all tables of a DuckDB file."""
+    tables: dict[str, list[dict[str, Any]]] = run_in_duckdb(path, "tables")
     return {
         name: sorted(rows, key=lambda row: json.dumps(row, sort_keys=True))
         for name, rows in tables.items()
@@ -460,11 +489,12 @@ def test_another_project_installs_the_models_as_a_package(
 
 
 def git_package(repository: Path) -> dict[str, str]:
-    """Return an entry of `packages.yml` for a git repository that contains the checkout's models."""
+    """Return an entry of `packages.yml` for a new git repository with the models."""
     shutil.copytree(PROJECT, repository / "transform")
     author = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+    git = shutil.which("git") or "git"
     for command in (["init", "--quiet"], ["add", "."], [*author, "commit", "--quiet", "-m", "Add"]):
-        subprocess.run(["git", *command], check=True, cwd=repository)
+        subprocess.run([git, *command], check=True, cwd=repository)
     return {"git": repository.as_uri(), "revision": "HEAD", "subdirectory": "transform"}
 
 
