@@ -407,7 +407,8 @@ import duckdb, json, sys
 path, wanted, *queries = sys.argv[1:]
 connection = duckdb.connect(path, read_only=True)
 def rows(source):
-    return [json.loads(row) for (row,) in connection.sql(f"SELECT to_json(t) FROM {source} AS t").fetchall()]
+    found = connection.sql(f"SELECT to_json(t) FROM {source} AS t").fetchall()
+    return [json.loads(row) for (row,) in found]
 if wanted == "tables":
     names = connection.sql("SELECT table_name FROM duckdb_tables()").fetchall()
     print(json.dumps({name: rows(f"focus_models.{name}") for (name,) in names}))
