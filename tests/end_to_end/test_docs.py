@@ -209,6 +209,30 @@ def test_a_manifest_can_be_time_stamped(tmp_path: Path) -> None:
     assert run(verify) != 0
 
 
+def test_an_erased_recording_is_in_no_file(tmp_path: Path) -> None:
+    blocks = read_blocks(ROOT / "docs" / "privacy.md")
+    (script,) = (block.content for block in blocks if block.marks == ["json-lines"])
+    output = tmp_path / "output"
+    output.mkdir()
+    rows = [{"interactionId": n, "note": "of 12"} for n in (1, 12, 123, 2)]
+    for name in ("recordings-1.jsonl", "recording_media-1.jsonl"):
+        lines = [json.dumps(row) + "\n" for row in rows]
+        (output / name).write_text("".join(lines), "utf-8")
+    (tmp_path / "ids.txt").write_text("12\n2\n", "utf-8")
+    (tmp_path / "meltano").write_text("#!/bin/sh\n")
+    (tmp_path / "meltano").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    subprocess.run(["/bin/sh", "-ec", script], check=True, cwd=tmp_path, env={"PATH": path})
+
+    assert sorted(file.name for file in output.iterdir()) == [
+        "recording_media-1.jsonl",
+        "recordings-1.jsonl",
+    ]
+    for file in output.iterdir():
+        left = [json.loads(line)["interactionId"] for line in file.read_text("utf-8").splitlines()]
+        assert left == [1, 123]
+
+
 TARGET = """
 import json, sys
 
