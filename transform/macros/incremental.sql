@@ -5,7 +5,7 @@
 -#}
 
 {#- Return what determines the rows of this model besides the loaded data: its SQL, the settings and
-    the release of the package, which stands for the macros and models that it uses. -#}
+    the release of the package, which covers the macros and models that it uses. -#}
 {% macro model_version() -%}
     {%- set settings = [personal_rules(), setting('hash_salt'), internal_domains()] -%}
     '{{ local_md5(package_version() ~ model.raw_code ~ tojson(settings, sort_keys=true)) }}'
