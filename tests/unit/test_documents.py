@@ -79,7 +79,7 @@ def test_every_page_is_linked_from_readme() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_no_fenced_block_escapes_the_test_of_the_commands(page: Path) -> None:
-    """Commands are `sh` or `sql`. Only an account that a test lacks exempts them, or another test."""
+    """Commands are `sh` or `sql`. Without an account, or in another test, they are marked."""
     blocks = read_blocks(page)
 
     assert {block.language for block in blocks} <= {
