@@ -27,6 +27,7 @@ from tests.helpers.dbt import (
 )
 from tests.helpers.markdown import read_blocks
 from tests.helpers.meltano import Meltano
+from tests.helpers.privacy import personal_values
 from tests.helpers.runner import ROOT, clean_environment, run_command
 
 if TYPE_CHECKING:
@@ -258,24 +259,6 @@ def test_the_audio_models_count_every_recording_of_every_day(
     assert days[0]["verdict"] == "incomplete"
     stored = [row for row in tables["focus__retention"] if row["is_audio_stored"]]
     assert len(stored) == sum(day["stored_count"] for day in days)
-
-
-PERSONAL = ("transcriptSnippet", "thirdPartyId", "isPrivateReason")
-
-
-def personal_values(recordings: list[dict[str, Any]]) -> set[str]:
-    """Return texts that are personal and long enough not to occur by chance."""
-    values = {recording[name] for recording in recordings for name in PERSONAL}
-    for recording in recordings:
-        for endpoint in recording["endpoints"]:
-            values.add(endpoint["endpoint"]["endpoint"])
-            for holder in (endpoint.get("person"), endpoint.get("user")):
-                values.add(holder and holder["fullName"])
-        values |= {hold["name"] for hold in recording["legalHolds"] or []}
-        values |= {*recording["tags"], *(recording["analysis"] or [])}
-        review = recording["optional"].get("review")
-        values.add(review and review["by"])
-    return {value for value in values if value and len(value) > 3}
 
 
 def found(tables: dict[str, list[dict[str, Any]]], values: set[str]) -> set[str]:

@@ -10,21 +10,10 @@ from ruamel.yaml import YAML
 
 from tap_focus.streams.columns import RECORDING_MEDIA, RECORDINGS
 from tests.helpers.dbt import PROJECT
-from tests.helpers.runner import ROOT
+from tests.helpers.privacy import documented
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-def documented() -> list[tuple[set[str], set[str], str]]:
-    """Return the loaded columns, the columns of the models and the rule of each line."""
-    text = (ROOT / "docs" / "privacy.md").read_text("utf-8")
-    table = text.partition("<!-- personal columns -->")[2].partition("<!-- end -->")[0]
-    lines = [line.split("|")[1:-1] for line in table.strip().splitlines()[2:]]
-    return [
-        (set(re.findall("`(.+?)`", a)), set(re.findall("`(.+?)`", b)), rule.strip(" `"))
-        for a, _, b, rule in lines
-    ]
 
 
 def models() -> list[dict[str, Any]]:
