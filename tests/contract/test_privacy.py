@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from jsonschema import Draft202012Validator
+
+from tap_focus.streams.columns import RECORDINGS
 from tests.helpers.privacy import documented, personal_values
 
 if TYPE_CHECKING:
@@ -45,17 +48,22 @@ def test_without_the_listed_columns_no_personal_value_is_written(
     assert rest.ids == everything.ids
 
 
-def test_a_stream_map_can_hash_or_mask_every_listed_column(
+def test_a_stream_map_can_hash_listed_texts_and_remove_all_other_listed_columns(
     tap: TapRunner, sandbox: Sandbox
 ) -> None:
-    """Properties inside a column are hashed with it."""
     columns = {name.partition("[]")[0] for name in LISTED}
-    hashed = {name: f"sha256(config['salt'] + str({name})) if {name} else None" for name in columns}
+    texts = {name for name in columns if "string" in RECORDINGS["properties"][name]["type"]}
+    hashed = {name: f"sha256(config['salt'] + str({name})) if {name} else None" for name in texts}
     masked = {"transcriptSnippet": "transcriptSnippet[:1] + '***' if transcriptSnippet else None"}
-    maps = {"recordings": {**hashed, **masked}}
+    removed = dict.fromkeys(columns - texts, "__NULL__")
+    maps = {"recordings": {**hashed, **masked, **removed}}
     config = {**sandbox.settings, "stream_maps": maps, "stream_map_config": {"salt": "salt"}}
     run = tap(config=config)
 
     assert found(run, sandbox) == set()
+    assert {"thirdPartyId", "isPrivateReason", "legalHolds"} < texts
     snippets = {record["transcriptSnippet"] for record in run.records} - {None}
     assert {snippet[1:] for snippet in snippets} == {"***"}
+    (schema,) = (message["schema"] for message in run.of_type("SCHEMA"))
+    for record in run.records:
+        Draft202012Validator(schema).validate(record)
