@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 import shutil
 import subprocess
@@ -351,10 +352,13 @@ def test_duckdb_reads_files_with_json_text(
         for stream, rows in {"recordings": recordings, "recording_media": media}.items():
             written = rows if name == "native" else map(with_json_text, rows)
             lines = "".join(json.dumps(row) + "\n" for row in written)
-            (folder / f"{stream}-1.jsonl").write_text(lines, "utf-8")
+            # A name of target-s3
+            path = folder / stream / f"{stream}20250305-120000-part-00001-5c891dd9.jsonl.gz"
+            path.parent.mkdir()
+            path.write_bytes(gzip.compress(lines.encode()))
         environment = {
             "DBT_DUCKDB_PATH": str(folder / "focus.duckdb"),
-            "FOCUS_FILES": str(folder / "{stream}-*.jsonl"),
+            "FOCUS_FILES": str(folder / "{stream}" / "**" / "*.jsonl.gz"),
             "FOCUS_USING_AUDIO": "true",
         }
         Dbt(folder, "duckdb", **environment)("run")
@@ -364,6 +368,7 @@ def test_duckdb_reads_files_with_json_text(
     assert results[0].keys() == TABLES | AUDIO_TABLES
     stored = [day["stored_count"] for day in results[0]["focus__audio_coverage"]]
     assert sum(stored) == len(recordings)
+    assert results[0]["focus__feed_health"][0]["last_loaded_at"] == "2025-03-05 12:00:00"
 
 
 def with_json_text(row: dict[str, Any]) -> dict[str, Any]:

@@ -109,6 +109,9 @@ def _s3_jsonl(place: Place) -> dict[str, Any]:
 SMALL_BATCHES = {"batch_size_rows": 40}
 BOTH = (NATIVE, JSON_TEXT)
 
+NAMES_BY_TIME = {"append_date_to_filename_grain": "second"}
+"""For target-s3: the last version of a recording is in the file whose name sorts last."""
+
 TARGETS = [
     Target(
         name="target-postgres (MeltanoLabs)",
@@ -143,7 +146,7 @@ TARGETS = [
         executable="target-s3",
         connect=_s3,
         read=stores.read_s3_json_lines,
-        settings={"format": {"format_type": "jsonl"}},
+        settings={"format": {"format_type": "jsonl"}, **NAMES_BY_TIME},
         batches={"max_batch_size": 40},
         plugin="target-s3",
     ),
@@ -164,7 +167,8 @@ TARGETS = [
         connect=_s3,
         read=stores.read_s3_parquet,
         settings={
-            "format": {"format_type": "parquet", "format_parquet": {"get_schema_from_tap": False}}
+            "format": {"format_type": "parquet", "format_parquet": {"get_schema_from_tap": False}},
+            **NAMES_BY_TIME,
         },
         batches={"max_batch_size": 40},
         forms=BOTH,

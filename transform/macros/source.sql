@@ -152,6 +152,8 @@
 {% macro duckdb__loaded_at(columns) -%}
     coalesce(
         {{ source_column(columns, '_sdc_batched_at', 'timestamp') }},
-        try_strptime(regexp_extract(file_name, '\d{8}T\d{6}'), '%Y%m%dT%H%M%S')
+        try_strptime(
+            replace(regexp_extract(file_name, '\d{8}[T-]\d{6}'), '-', 'T'), '%Y%m%dT%H%M%S'
+        )
     )
 {%- endmacro %}
