@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import re
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,17 @@ class Models:
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         return read_tables(self.url, SCHEMA)
+
+    def plans_of_deletions(self) -> Iterator[str]:
+        """Yield how PostgreSQL runs the statements by which dbt deletes rows before a build."""
+        log = (self.dbt.folder / "dbt" / "dbt.log").read_text("utf-8")
+        found = re.findall(r"^ *(delete from .*?)\n\d\d:\d\d:", log, re.DOTALL | re.MULTILINE)
+        statements = set(found)
+        assert len(statements) >= 2
+        with psycopg.connect(self.url) as connection:
+            for statement in statements:
+                rows = connection.execute(f"EXPLAIN {statement}").fetchall()
+                yield "\n".join(line for (line,) in rows)
 
     def answer(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of a query, in which the schema has the name of the documentation."""
@@ -177,6 +189,9 @@ def test_a_second_build_equals_a_build_from_nothing(
 
     models.dbt("run", FOCUS_NOW="2026-01-02", FOCUS_USING_AUDIO="true")
     again = models.tables()
+    for plan in models.plans_of_deletions():
+        assert "Anti Join" in plan  # a subplan would search a table for each of millions of rows
+        assert "SubPlan" not in plan
     models.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
     models.dbt("run", FOCUS_NOW="2026-01-02", FOCUS_USING_AUDIO="true")
     from_nothing = models.tables()
