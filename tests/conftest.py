@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -25,6 +26,12 @@ hypothesis.settings.register_profile(
     "without-deadline", parent=hypothesis.settings.default, deadline=None
 )
 hypothesis.settings.load_profile("without-deadline")
+
+# Under `nohup`, or in the background of a script, a signal is ignored, and processes that the tests
+# start would inherit that. A signal with a handler has its default action in them.
+for number in (signal.SIGHUP, signal.SIGINT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
