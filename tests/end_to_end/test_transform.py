@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tap_focus.sandbox import Sandbox
     from tests.helpers.dbt import Form
 
-pytestmark = needs_dbt
+pytestmark = [needs_dbt, pytest.mark.models]
 
 TABLES = {
     "stg_focus__recordings",
