@@ -61,11 +61,16 @@ class RecordModel:
 
         Without a match, returns None as the page.
         """
-        for text in (body, body.replace(*NET_MAXIMUM)) if self._is_usable else ():
-            for decoder in (self._complete, self._partial):
-                with suppress(msgspec.DecodeError, ValueError, RecursionError):
-                    return decoder.decode(text), decoder is self._complete
-        return None, False
+        if not self._is_usable:
+            return None, False
+        # Most pages match at once, and the search for dates to replace takes time.
+        return self._decode(body) or self._decode(body.replace(*NET_MAXIMUM)) or (None, False)
+
+    def _decode(self, body: bytes) -> tuple[t.Any, bool] | None:
+        for decoder in (self._complete, self._partial):
+            with suppress(msgspec.DecodeError, ValueError, RecursionError):
+                return decoder.decode(body), decoder is self._complete
+        return None
 
     def arrays(self, recordings: t.Iterable[t.Any]) -> list[msgspec.Raw]:
         """Return the values of type `msgspec.Raw`, for `are_readable_arrays`."""
