@@ -37,8 +37,16 @@ PSQL = """psql "$WAREHOUSE" --no-psqlrc --set=ON_ERROR_STOP=1 --pset=pager=off <
 INSTALLERS = ("HOME", "PIP_", "UV_", "XDG_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_")
 """The variables that pip and uv need: some pages install packages."""
 
+
+def marks_of(page: Path) -> list[pytest.MarkDecorator]:
+    """Return what a page needs, and which script runs it."""
+    is_about_models = page.stem in {"privacy", "queries"}
+    uses_dbt = "dbt-" in page.read_text("utf-8")
+    return [needs_dbt] * uses_dbt + [pytest.mark.models] * is_about_models
+
+
 PAGES_WITH_COMMANDS = [
-    pytest.param(page, marks=[needs_dbt] if "dbt-" in page.read_text("utf-8") else [], id=page.stem)
+    pytest.param(page, marks=marks_of(page), id=page.stem)
     for page in PAGES
     if any(block.is_command for block in read_blocks(page))
 ]
