@@ -95,8 +95,8 @@ def _parse(line: bytes) -> Recording | None:
         if not data:
             return None
         row = _decode_row(data)
-    except msgspec.ValidationError:
-        raise  # its text names the column and the types
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None  # its text names the column and the types
     except (msgspec.DecodeError, ValueError, RecursionError):
         raise ValueError("it is not valid JSON") from None
     recording = {name: getattr(row, name) for name in _COLUMNS}
