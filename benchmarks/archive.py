@@ -29,6 +29,7 @@ from archive_stores import count_s3_requests, measure_folder
 from archive_verify import compare_s3_concurrency, measure_manifest
 from audio_server import AUDIO_PATH, PAGE_SIZE, Feed, serve
 from processes import (
+    ACCOUNT,
     KIB,
     MIB,
     TAP,
@@ -54,9 +55,7 @@ class Bench:
         """Archive a feed with the tap."""
         settings = {
             "api_url": url,
-            "api_key": "key",
-            "username": "user",
-            "client_id": 1,
+            **ACCOUNT,
             "page_size": PAGE_SIZE,
             "media_path": str(self._audio),
             "media_concurrency": concurrency,

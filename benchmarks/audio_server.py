@@ -6,6 +6,7 @@ The server can limit the rate of its requests for audio, and counts what it answ
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -35,7 +36,7 @@ class Feed(NamedTuple):
         delay: Seconds that the server waits before each audio response.
         page_delay: Seconds that the server waits before each page.
         limit: Audio responses per second. The server answers further requests with status 429 and
-            `Retry-After: 1`. None means no limit.
+            `Retry-After: 1`.
         page_size: Recordings per page. The server ignores `numberOfResults`.
     """
 
@@ -43,7 +44,7 @@ class Feed(NamedTuple):
     size: int
     delay: float = 0
     page_delay: float = 0
-    limit: int | None = None
+    limit: float = math.inf
     page_size: int = PAGE_SIZE
 
 
@@ -83,7 +84,7 @@ class _Server(ThreadingHTTPServer):
             if second != self._second:
                 self._second, self._audio_in_second = second, 0
             self._audio_in_second += 1
-            return self.feed.limit is None or self._audio_in_second <= self.feed.limit
+            return self._audio_in_second <= self.feed.limit
 
 
 class _Handler(BaseHTTPRequestHandler):

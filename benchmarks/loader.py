@@ -31,7 +31,7 @@ import msgspec
 import psycopg
 from feed_server import Feed, serve
 from loader_report import Pipeline, Results
-from processes import BIN, TAP, describe_machine, discover_catalog, server_process
+from processes import ACCOUNT, BIN, TAP, describe_machine, discover_catalog, server_process
 from psycopg.sql import SQL, Identifier
 
 if TYPE_CHECKING:
@@ -201,8 +201,7 @@ class Bench:
         return self._folder / f"{feed}.jsonl"
 
     def _tap_settings(self, feed: str) -> dict[str, Any]:
-        account = {"api_key": "key", "username": "user", "client_id": 1}
-        return {**account, "api_url": self._server_url + feed, "page_size": PAGE_SIZE}
+        return {**ACCOUNT, "api_url": self._server_url + feed, "page_size": PAGE_SIZE}
 
     def _tap_command(self, feed: str) -> list[str]:
         path = self._folder / f"tap-{feed}.json"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from reports import target_cells, write_json
+from reports import describe_load, target_cells, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +114,7 @@ def markdown(results: Results) -> str:
         targets="\n".join(_target_table(results)),
         date=results.date,
         machine=results.machine,
-        load_averages=" at the start and ".join(map(str, results.load_averages)) + " at the end",
+        load_averages=describe_load(results.load_averages),
     )
 
 

@@ -22,6 +22,9 @@ BIN = Path(sys.executable).parent
 TAP = BIN / "tap-focus"
 KIB, MIB = 1 << 10, 1 << 20
 
+ACCOUNT = {"api_key": "key", "username": "user", "client_id": 1}
+"""Settings of the tap for an account. The servers of the benchmarks accept any."""
+
 # Bytecode caching is Python's default. Without it, every start would be measured with compilation.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -59,6 +62,15 @@ def run_measured(command: list[str]) -> Run:
     unit = 1 if sys.platform == "darwin" else KIB
     cpu = usage.ru_utime + usage.ru_stime
     return Run(round(wall, 4), round(cpu, 4), usage.ru_maxrss * unit)
+
+
+def has_ended(process: subprocess.Popen[Any], *, within: float) -> bool:
+    """Wait up to some seconds for the end of a process, and return whether it has ended."""
+    try:
+        process.wait(within)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def read_output(command: list[str]) -> bytes:

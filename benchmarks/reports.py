@@ -19,6 +19,12 @@ def target_cells(value: float, target: str | None) -> str:
     return f"{target} | {'yes' if met else '**no**'}"
 
 
+def describe_load(averages: list[float]) -> str:
+    """Return the load averages at the start and at the end of a measurement, as text."""
+    first, last = averages
+    return f"{first} at the start and {last} at the end"
+
+
 def write_json(path: Path, results: Any) -> None:
     """Write a dataclass of results to a file."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")

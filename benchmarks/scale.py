@@ -30,7 +30,15 @@ from typing import Any, NamedTuple
 import requests
 import scale_report
 from audio_server import COUNTS_PATH, Feed, serve
-from processes import KIB, TAP, describe_machine, server_process, write_audio_catalog
+from processes import (
+    ACCOUNT,
+    KIB,
+    TAP,
+    describe_machine,
+    has_ended,
+    server_process,
+    write_audio_catalog,
+)
 from scale_pipeline import measure_pipeline
 from scale_report import Results, ShardRun
 
@@ -71,9 +79,7 @@ class Shard:
         self.outputs: list[Path] = []
         settings = {
             "api_url": url,
-            "api_key": "key",
-            "username": "user",
-            "client_id": 1,
+            **ACCOUNT,
             "page_size": PAGE_SIZE,
             "media_path": str(folder / "audio"),
             "media_concurrency": concurrency,
@@ -129,8 +135,9 @@ def run_shards(
         started_at = time.monotonic()
         processes = [shard.start() for shard in shards]
         if kills:
-            while count_files(folder) < feed.recordings / 2 and processes[0].poll() is None:
-                time.sleep(0.02)
+            while count_files(folder) < feed.recordings / 2:
+                if has_ended(processes[0], within=0.02):
+                    sys.exit("The first shard ended before it could be killed")
             processes[0].kill()
         usages = [wait(process) for process in processes]
         wall = time.monotonic() - started_at

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import psycopg
 from feed_server import Feed, serve
-from processes import BIN, server_process
+from processes import BIN, has_ended, server_process
 from scale_report import PipelineRun
 
 ROOT = Path(__file__).parents[1]
@@ -98,9 +98,8 @@ def _run(job: str, environment: dict[str, str]) -> tuple[float, int]:
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        while process.poll() is None:
+        while not has_ended(process, within=0.1):
             peak = max(peak, _memory(process.pid))
-            time.sleep(0.1)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return round(time.monotonic() - started_at, 1), peak

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from processes import MIB
-from reports import write_json
+from reports import describe_load, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,7 +169,7 @@ def markdown(results: Results) -> str:
         feed_bytes=pipeline.feed_bytes,
         date=results.date,
         machine=results.machine,
-        load_averages=" at the start and ".join(map(str, results.load_averages)) + " at the end",
+        load_averages=describe_load(results.load_averages),
     )
 
 

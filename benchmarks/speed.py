@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import speed_report
 from competitors import LOOP, PEERS, TAP_FOCUS, Competitor
 from feed_server import Feed, ServerInfo, serve
-from processes import Run, describe_machine, run_measured, server_process
+from processes import ACCOUNT, Run, describe_machine, run_measured, server_process
 from scenarios import (
     DESELECTED,
     HASHED,
@@ -118,9 +118,7 @@ class Bench:
         """Yield the command that reads a feed, and a folder for its output."""
         settings = {
             "api_url": self._server.url + feed,
-            "api_key": "key",
-            "username": "user",
-            "client_id": 1,
+            **ACCOUNT,
             "page_size": PAGE_SIZE,
             **scenario.settings,
         }
