@@ -97,11 +97,11 @@ class RecordingMediaStream(FeedStream):
         self._position = _integer(bookmark.get("position"))
         # Without a bookmark, stored files show that the service user could download audio before.
         self._refusals = RefusalGuard(
-            _integer(bookmark.get("refusals")), trusts_archive=self._cursor is None
+            _integer(bookmark.get("refusals")), trusts_archive=not self._cursor
         )
         self._schedule = RetrySchedule(self.config["media_retry_days"])
         self._ranges = self._read_ranges(bookmark.get("retries"))
-        self._downloader.open(self._account, has_bookmark=self._cursor is not None)
+        self._downloader.open(self._account, has_bookmark=bool(self._cursor))
         recordings = [
             {**entry, "mediaAccessStatus": "Permitted"}
             for entry in bookmark.get("failed") or []
@@ -117,9 +117,7 @@ class RecordingMediaStream(FeedStream):
         now = datetime.now(timezone.utc)
         failed: list[int] = []
         for result in self._download(self._own(page.records())):
-            if result.error and self._is_over(result, now, now):
-                result.row["error"] += FINAL
-            elif result.error:
+            if result.error and not self._mark_final(result, now, now):
                 failed.append(result.recording[KEY])
             for checked in self._refusals.check(result):
                 yield self._row(checked, page.cursor)
@@ -241,8 +239,7 @@ class RecordingMediaStream(FeedStream):
         for result in self._download(self._own(wanted), max_retries=RETRIES_OF_A_REPETITION):
             if not result.error:
                 is_changed = result.is_new
-            elif self._is_over(result, part.requested_until, self._started):
-                result.row["error"] += FINAL
+            elif self._mark_final(result, part.requested_until, self._started):
                 is_changed = not self._is_over(result, part.requested, part.requested)
             else:
                 failed.append(result.recording[KEY])
@@ -256,6 +253,13 @@ class RecordingMediaStream(FeedStream):
         part.cursor, part.from_date, part.start = page.cursor, None, end
         if end >= part.end or not page.size:
             self._ranges.current = None
+
+    def _mark_final(self, result: DownloadResult, requested: datetime, now: datetime) -> bool:
+        """Mark the row of a failed download that is not requested again; return whether it is."""
+        is_final = bool(result.error) and self._is_over(result, requested, now)
+        if is_final:
+            result.row["error"] += FINAL
+        return is_final
 
     def _is_over(self, result: DownloadResult, requested: datetime, now: datetime) -> bool:
         """Return whether a request at `now` is the last one for a recording.

@@ -14,7 +14,7 @@ from tap_focus.archive.refusals import RefusalGuard
 from tap_focus.archive.retry_ranges import RetrySchedule
 from tap_focus.archive.work_list import read_work_list
 from tap_focus.streams.progress import AudioProgress
-from tap_focus.streams.recording_media import FINAL, RecordingMediaStream
+from tap_focus.streams.recording_media import RecordingMediaStream
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,6 @@ class WorkListStream(RecordingMediaStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Row]:
-        self._progress = self.new_progress()
         self._check_settings()
         self._schedule = RetrySchedule(self.config["media_retry_days"])
         self._refusals = RefusalGuard(trusts_archive=True)
@@ -87,8 +86,7 @@ class WorkListStream(RecordingMediaStream):
         failure: errors.TapFocusError | None = None
         try:
             for result in self._download(recordings):
-                if result.error and self._is_over(result, now, now):
-                    result.row["error"] += FINAL
+                self._mark_final(result, now, now)
                 rows += [self._row(checked, None) for checked in self._refusals.check(result)]
         except errors.TapFocusError as error:
             failure = error

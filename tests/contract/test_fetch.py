@@ -158,9 +158,17 @@ def test_there_is_no_state_and_no_page_is_requested(fetch: FetchRunner) -> None:
         run = fetch(focus, as_lines(row(1)))
 
     assert run.message_counts == {"SCHEMA": 1, "RECORD": 1}
-    assert run.records[0]["nextCursorId"] is None
+    assert [row["nextCursorId"] for row in run.records] == [None]
     assert focus.queries == []
     assert "End of the work list: 1 file, " in run.log
+
+
+def test_the_metrics_count_the_files_of_a_work_list(fetch: FetchRunner) -> None:
+    with FakeFocus(feed(2)) as focus:
+        run = fetch(focus, as_lines(row(1), row(2)))
+
+    assert '"metric":"audio_file_count","value":2,' in run.log
+    assert f'"metric":"audio_file_bytes","value":{2 * len(AUDIO)},' in run.log
     assert_no_canary(run.log, focus.canaries)
 
 
@@ -209,7 +217,8 @@ def test_values_are_read_as_databases_write_them(
     assert run.exit_code == 0, run.log
     (record,) = run.records
     assert {name: record[name] for name in expected} == expected
-    assert record["uri"] is None or f"/{DAY}/1.mp3" in record["uri"]
+    has_file = f"/{DAY}/1.mp3" in (record["uri"] or "")
+    assert has_file == bool(record["thirdPartyId"])
 
 
 def test_masked_and_deselected_columns_stay_out(
@@ -467,14 +476,19 @@ def test_sigterm_during_downloads_leaves_whole_rows_and_no_partial_file(
     assert {path for path in audio_files(tmp_path / "audio") if "partial" not in path} == names
 
 
+def fetch_first_row(process: subprocess.Popen[bytes]) -> list[bytes]:
+    """Send the first line of a work list, and return the SCHEMA and the row that follow."""
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(as_lines(row(1)).encode())
+    process.stdin.flush()
+    return [process.stdout.readline() for _ in range(2)]
+
+
 @guarantee("stop-on-signal")
 def test_sigterm_while_the_work_list_is_waited_for(fetch: FetchRunner) -> None:
     with FakeFocus(feed(1)) as focus, fetch.start(focus, page_size=1) as process:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(as_lines(row(1)).encode())
-        process.stdin.flush()
-        lines = [process.stdout.readline() for _ in range(2)]
+        lines = fetch_first_row(process)
         started = time.monotonic()
         process.send_signal(SIGTERM)
         exit_code = process.wait(10)
@@ -488,12 +502,9 @@ def test_sigterm_while_the_work_list_is_waited_for(fetch: FetchRunner) -> None:
 @guarantee("stop-on-closed-pipe")
 def test_a_closed_pipe_ends_the_run(fetch: FetchRunner) -> None:
     with FakeFocus(feed(1)) as focus, fetch.start(focus, page_size=1) as process:
+        fetch_first_row(process)
         assert process.stdin
         assert process.stdout
-        process.stdin.write(as_lines(row(1)).encode())
-        process.stdin.flush()
-        process.stdout.readline()
-        process.stdout.readline()
         process.stdout.close()
         process.stdin.write(as_lines(row(2), row(3)).encode())
         process.stdin.close()
