@@ -102,7 +102,8 @@ def _parse(line: bytes) -> Recording | None:
     recording = {name: getattr(row, name) for name in _COLUMNS}
     recording[KEY] = int(row.interactionId)
     for name in ("startDatetimeUTC", "endDatetimeUTC", "retainUntil"):
-        recording[name] = _date_time(name, recording[name])
+        if isinstance(text := recording[name], str):
+            recording[name] = _date_time(name, text)
     recording["legalHolds"] = _from_text(row.legalHolds)
     if depth(recording["legalHolds"]) > MAX_DEPTH:
         raise ValueError("legalHolds is nested too deep")
@@ -113,10 +114,8 @@ def _parse(line: bytes) -> Recording | None:
     return recording
 
 
-def _date_time(name: str, text: str | None) -> str | None:
+def _date_time(name: str, text: str) -> str:
     """Return a date-time in UTC, unless it has an offset, as RFC 3339."""
-    if text is None:
-        return None
     text = from_database(text)
     moment = parse_date_time(text)
     if not moment:
